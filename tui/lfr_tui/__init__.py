@@ -1,0 +1,1 @@
+"""The terminal dashboard: talks to a kernel only through its sockets."""
