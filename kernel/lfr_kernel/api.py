@@ -9,12 +9,14 @@ from lfr_kernel.plugins import (
     EmbedderPlugin,
     IndexPlugin,
     NoConfig,
+    Plugin,
     RetentionPlugin,
     SinkPlugin,
     TrackerPlugin,
     hookimpl,
 )
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
+from lfr_kernel.stages.alignment import similarity_transforms
 from lfr_kernel.stages.camera import Camera, EndOfInput, Pace, Reading
 from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder
@@ -49,6 +51,7 @@ __all__ = [
     "PassingError",
     "PermanentError",
     "Picture",
+    "Plugin",
     "Reading",
     "RecordClass",
     "Retention",
@@ -63,4 +66,5 @@ __all__ = [
     "Wanted",
     "describe",
     "hookimpl",
+    "similarity_transforms",
 ]

@@ -6,7 +6,6 @@ that implements the one hook, `lfr_plugins`. The built-ins come in the same way.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -166,33 +165,7 @@ class Registry:
         """Load every entry point of the group. Raises PluginError for one that cannot be used."""
         manager = pluggy.PluginManager("lfr_kernel")
         manager.add_hookspecs(Hooks)
-        installed: list[Installed] = []
-        for entry_point in sorted(entry_points(group=GROUP), key=lambda one: (one.name != "builtin", one.name)):
-            installed += cls._load(manager, entry_point)
-        return cls(installed)
-
-    @staticmethod
-    def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> list[Installed]:
-        name = entry_point.dist.name if entry_point.dist else "unknown"
-        version = entry_point.dist.version if entry_point.dist else ""
-        where = f"plugin {entry_point.value!r} of {name} {version}"
-        try:
-            module = entry_point.load()
-            before = set(manager.get_plugins())
-            if module in before:
-                return []
-            manager.register(module, name=f"{name}:{entry_point.name}")
-            manager.check_pending()
-        except Exception as error:
-            raise PluginError(f"{where} cannot be loaded: {describe(error)}; fix or uninstall {name}") from error
-        hook = getattr(module, "lfr_plugins", None)
-        if hook is None or not inspect.isfunction(hook):
-            raise PluginError(f"{where} implements no hook lfr_plugins(); expected one marked with @hookimpl")
-        try:
-            declared = list(manager.subset_hook_caller("lfr_plugins", before).call_extra([], {})[0])
-        except Exception as error:
-            raise PluginError(f"{where}: lfr_plugins() failed: {describe(error)}") from error
-        return [Installed(plugin=plugin, distribution=name, version=version) for plugin in declared]
+        return cls([plugin for found in entry_points(group=GROUP) for plugin in _load(manager, found)])
 
     def _add(self, one: Installed) -> None:
         plugin = one.plugin
@@ -230,3 +203,22 @@ class Registry:
 
     def __iter__(self) -> Any:
         return iter(self._plugins.values())
+
+
+def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> list[Installed]:
+    name = entry_point.dist.name if entry_point.dist else "unknown"
+    version = entry_point.dist.version if entry_point.dist else ""
+    where = f"plugin {entry_point.name!r} ({entry_point.value}) of {name} {version}"
+    try:
+        registered = manager.register(entry_point.load(), name=f"{name}:{entry_point.name}")
+        manager.check_pending()
+    except Exception as error:
+        raise PluginError(f"{where} cannot be loaded: {describe(error)}; fix or uninstall {name}") from error
+    hooks = [one for one in manager.hook.lfr_plugins.get_hookimpls() if one.plugin_name == registered]
+    if not hooks:
+        raise PluginError(f"{where}: expected a function lfr_plugins() marked with @hookimpl, found none")
+    try:
+        declared = list(hooks[0].function())
+    except Exception as error:
+        raise PluginError(f"{where}: lfr_plugins() failed: {describe(error)}") from error
+    return [Installed(plugin=plugin, distribution=name, version=version) for plugin in declared]

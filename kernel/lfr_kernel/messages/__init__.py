@@ -6,6 +6,7 @@ Each docstring says who sends it, who receives it and how it is delivered.
 
 from lfr_kernel.messages.alerts import Alert, Match
 from lfr_kernel.messages.biometric import Biometric, BiometricErasedError
+from lfr_kernel.messages.control import Expire, Recall, Receipt, Wipe
 from lfr_kernel.messages.faces import Faces
 from lfr_kernel.messages.frames import Frame, Picture
 from lfr_kernel.messages.passages import Outcome, Passage, PassageSplit, Verdict
@@ -15,6 +16,7 @@ __all__ = [
     "Alert",
     "Biometric",
     "BiometricErasedError",
+    "Expire",
     "Faces",
     "Frame",
     "Match",
@@ -25,5 +27,8 @@ __all__ = [
     "Probe",
     "ProbeLost",
     "ProbeRequest",
+    "Recall",
+    "Receipt",
     "Verdict",
+    "Wipe",
 ]

@@ -76,4 +76,5 @@ class ProbeLost(Struct, frozen=True, kw_only=True, tag=True):
 
     passage: str
     number: int
+    camera: str
     reason: str

@@ -7,8 +7,7 @@
     │   ├── ActorStopped        … it ended before it could answer
     │   ├── ActorFailed         … it failed more often than its restart limit allows, or for good
     │   └── AskTimeoutError     … it did not answer in time
-    ├── CallAbandonedError      a call on a lane went past its deadline
-    └── MailboxClosedError      the receiver is gone
+    └── CallAbandonedError      a call on a lane went past its deadline (a PassingError)
 
 Any other exception from a plugin counts as passing: the supervisor restarts the actor that hosts it.
 """
@@ -22,7 +21,6 @@ __all__ = [
     "AskTimeoutError",
     "CallAbandonedError",
     "LfrError",
-    "MailboxClosedError",
     "PassingError",
     "PermanentError",
     "describe",
@@ -82,10 +80,6 @@ class CallAbandonedError(PassingError, TimeoutError):
 
     def __init__(self, lane: str, call: str, deadline_s: float) -> None:
         super().__init__(f"{call} on lane {lane!r} did not return within {deadline_s:g} s and was abandoned")
-
-
-class MailboxClosedError(LfrError):
-    """The actor that would receive the message has ended."""
 
 
 def describe(error: BaseException) -> str:

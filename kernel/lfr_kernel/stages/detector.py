@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 from msgspec import Struct
 
+from lfr_kernel.messages import Biometric, Faces, Frame
+from lfr_kernel.runtime import Actor, Consumes, Overflow, Policy
+from lfr_kernel.stages.alignment import similarity_transforms
+from lfr_kernel.stages.measure import Durations, Quantiles
+from lfr_kernel.stages.ordering import Turns
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from lfr_kernel.messages import Picture
+    from lfr_kernel.runtime import Lane
 
-__all__ = ["Detections", "Detector"]
+__all__ = ["LOAD_S", "Detections", "Detector", "DetectorFacts", "DetectorHost"]
+
+LOAD_S = 60.0
+"""How long loading a model may take."""
 
 
 class Detections(Struct, frozen=True, kw_only=True, eq=False):
@@ -49,3 +62,118 @@ class Detector(Protocol):
 
     def close(self) -> None:
         """Release everything; must not raise."""
+
+
+class DetectorFacts(Struct, frozen=True, kw_only=True):
+    """A snapshot of the detector."""
+
+    frames: int
+    """Frames that were looked at."""
+    faces: int
+    """Faces found in all of them."""
+    missed: int
+    """Frames dropped before or in the detector, as far as later ones of their camera show."""
+    call_ms: Quantiles
+
+
+class DetectorHost(Actor):
+    """Looks for faces and cuts their crops: conversion, detection and cutting in one call on the compute lane.
+
+    As many calls overlap as the plugin and the lane allow; results are put back in order per camera.
+    """
+
+    consumes = (
+        Consumes(
+            message=Frame,
+            policy=Policy(overflow=Overflow.LATEST_PER_KEY, capacity=1, key=attrgetter("camera")),
+            unpaced=Policy(capacity=2),
+        ),
+    )
+    produces = (Faces,)
+
+    def __init__(
+        self,
+        create: Callable[[], Detector],
+        lane: Lane,
+        *,
+        landmark_template: NDArray[np.float64],
+        crop_size: tuple[int, int],
+        deadline_s: float,
+    ) -> None:
+        super().__init__("detector")
+        self._create = create
+        self._lane = lane
+        self._template = landmark_template
+        self._crop_size = crop_size
+        self._deadline_s = deadline_s
+        self._detector: Detector | None = None
+        self._turns = Turns()
+        self._next: dict[str, int] = {}
+        self._frames = self._faces = self._missed = 0
+        self._durations = Durations()
+
+    async def setup(self) -> None:
+        """Create the plugin, on the lane: loading weights takes a while."""
+        self._detector = await self._lane.run(self._create, deadline_s=max(self._deadline_s, LOAD_S))
+        self.concurrency = max(1, min(self._detector.max_concurrency, self._lane.workers))
+        self._turns = Turns()
+
+    async def handle(self, frame: Frame) -> None:
+        """Find the faces of one frame."""
+        assert self._detector is not None  # noqa: S101  (setup has seen to it)
+        turn = self._turns.take(frame.camera)
+        faces: Faces | None = None
+        began_ns = self.clock.monotonic_ns()
+        try:
+            found, crops = await self._lane.run(
+                self._look, self._detector, frame.picture, deadline_s=self._deadline_s, discard=_erase_crops
+            )
+        except BaseException:
+            async with turn:
+                raise
+        self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
+        async with turn:
+            missed = frame.sequence - self._next.get(frame.camera, 0)
+            faces = Faces(
+                camera=frame.camera,
+                sequence=frame.sequence,
+                missed=missed,
+                picture=frame.picture,
+                captured_at_ns=frame.captured_at_ns,
+                captured_monotonic_ns=frame.captured_monotonic_ns,
+                stream_ns=frame.stream_ns,
+                boxes=found.boxes,
+                landmarks=found.landmarks,
+                confidences=found.confidences,
+                crops=crops,
+            )
+            self._frames += 1
+            self._faces += len(found)
+            if await self.emit(faces):
+                self._missed += missed
+                self._next[frame.camera] = frame.sequence + 1
+
+    def _look(self, detector: Detector, picture: Picture) -> tuple[Detections, Biometric]:
+        """Detect and cut. Runs on the compute lane."""
+        found = detector.detect(picture)
+        width, height = self._crop_size
+        crops = np.empty((len(found), height, width, 3), np.uint8)
+        for crop, affine in zip(crops, similarity_transforms(found.landmarks, self._template), strict=True):
+            crop[:] = picture.patch(affine, self._crop_size)
+        return found, Biometric(crops)
+
+    async def teardown(self) -> None:
+        """Close the plugin."""
+        if self._detector is not None:
+            detector, self._detector = self._detector, None
+            detector.close()
+
+    def facts(self) -> DetectorFacts:
+        """Return a snapshot."""
+        return DetectorFacts(
+            frames=self._frames, faces=self._faces, missed=self._missed, call_ms=self._durations.quantiles()
+        )
+
+
+def _erase_crops(result: tuple[Detections, Biometric]) -> None:
+    result[1].erase()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from msgspec import Struct
+
+from lfr_kernel.messages import Biometric, Probe, ProbeLost, ProbeRequest
+from lfr_kernel.runtime import Actor, Consumes, PassingError, Policy
+from lfr_kernel.stages.detector import LOAD_S
+from lfr_kernel.stages.measure import Durations, Quantiles
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Embedder"]
+    from lfr_kernel.runtime import Lane
+
+__all__ = ["BATCH", "Embedder", "EmbedderFacts", "EmbedderHost", "embed_crops"]
+
+BATCH = 4
+"""How many requests that wait already go to the lane together: a hop between threads is paid once for all of them."""
 
 
 class Embedder(Protocol):
@@ -40,3 +55,145 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Release everything; must not raise."""
+
+
+class EmbedderFacts(Struct, frozen=True, kw_only=True):
+    """A snapshot of the embedder."""
+
+    probes: int
+    """Templates made."""
+    lost: dict[str, int]
+    """Requests that died, by reason."""
+    call_ms: Quantiles
+    capture_to_embedding_ms: Quantiles
+
+
+def embed_crops(embedder: Embedder, crops: NDArray[np.uint8], *, mirrored: bool) -> NDArray[np.float32]:
+    """Embed any number of crops by calls of the embedder's one batch size. Blocks: runs on a lane.
+
+    Args:
+        embedder: the plugin.
+        crops: uint8 [N, H, W, 3] RGB, aligned.
+        mirrored: average each template with that of the mirror image.
+
+    Returns:
+        float32 [N, D], L2-normalised. The caller owns and erases it.
+
+    Raises:
+        PassingError: the plugin returned numbers that are not finite.
+    """
+    templates = _embed_plainly(embedder, crops)
+    if mirrored:
+        mirrors = np.ascontiguousarray(crops[:, :, ::-1])
+        others = _embed_plainly(embedder, mirrors)
+        templates += others
+        templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+        others.fill(0)
+        mirrors.fill(0)
+    if not np.isfinite(templates).all():
+        raise PassingError("the embedder returned numbers that are not finite; expected L2-normalised templates")
+    return templates
+
+
+def _embed_plainly(embedder: Embedder, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    count, size = len(crops), embedder.batch_size
+    templates = np.zeros((count, embedder.dimension), np.float32)
+    whole = count - count % size
+    for start in range(0, whole, size):
+        embedder.embed(crops[start : start + size], templates[start : start + size])
+    if whole < count:
+        filled = np.zeros((size, *crops.shape[1:]), np.uint8)
+        out = np.zeros((size, embedder.dimension), np.float32)
+        filled[: count - whole] = crops[whole:]
+        embedder.embed(filled, out)
+        templates[whole:] = out[: count - whole]
+        filled.fill(0)
+        out.fill(0)
+    return templates
+
+
+class EmbedderHost(Actor):
+    """Turns the requests that wait, a few at a time, into probes."""
+
+    consumes = (Consumes(message=ProbeRequest, policy=Policy(capacity=32, patience_s=2.0)),)
+    produces = (Probe, ProbeLost)
+
+    def __init__(self, create: Callable[[], Embedder], lane: Lane, *, mirror_live: bool, deadline_s: float) -> None:
+        super().__init__("embedder")
+        self._create = create
+        self._lane = lane
+        self._mirror_live = mirror_live
+        self._deadline_s = deadline_s
+        self._embedder: Embedder | None = None
+        self._probes = 0
+        self._lost: Counter[str] = Counter()
+        self._durations = Durations()
+        self._delays = Durations()
+
+    async def setup(self) -> None:
+        """Create the plugin, on the lane: loading weights takes a while."""
+        self._embedder = await self._lane.run(self._create, deadline_s=max(self._deadline_s, LOAD_S))
+        self.concurrency = max(1, min(self._embedder.max_concurrency, self._lane.workers))
+        self.max_batch = max(BATCH, self._embedder.batch_size)
+
+    async def handle_batch(self, messages: Sequence[ProbeRequest]) -> None:
+        """Embed what waits; nothing is sent before all of it is there."""
+        assert self._embedder is not None  # noqa: S101  (setup has seen to it)
+        began_ns = self.clock.monotonic_ns()
+        templates = await self._lane.run(
+            self._embed, self._embedder, messages, deadline_s=self._deadline_s * len(messages), discard=_erase
+        )
+        now_ns = self.clock.monotonic_ns()
+        self._durations.add((now_ns - began_ns) / 1e9 / len(messages))
+        probes = [
+            Probe(
+                passage=request.passage,
+                number=request.number,
+                camera=request.camera,
+                template=Biometric(template.copy()),
+                crop=request.crop,
+                quality=request.quality,
+                box=request.box,
+                captured_at_ns=request.captured_at_ns,
+                captured_monotonic_ns=request.captured_monotonic_ns,
+                embedded_monotonic_ns=now_ns,
+            )
+            for request, template in zip(messages, templates, strict=True)
+        ]
+        templates.fill(0)
+        for probe in probes:
+            self._delays.add((now_ns - probe.captured_monotonic_ns) / 1e9)
+            self._probes += 1
+            await self.emit(probe)
+
+    def _embed(self, embedder: Embedder, requests: Sequence[ProbeRequest]) -> NDArray[np.float32]:
+        crops = np.stack([request.crop.array for request in requests])
+        try:
+            return embed_crops(embedder, crops, mirrored=self._mirror_live)
+        finally:
+            crops.fill(0)
+
+    async def dispose(self, message: ProbeRequest, reason: str) -> None:
+        """Erase the crop, and tell the index that this probe will not come."""
+        message.erase()
+        self._lost[reason] += 1
+        await self.emit(ProbeLost(passage=message.passage, number=message.number, camera=message.camera, reason=reason))
+
+    async def teardown(self) -> None:
+        """Close the plugin."""
+        if self._embedder is not None:
+            embedder, self._embedder = self._embedder, None
+            embedder.close()
+
+    def facts(self) -> EmbedderFacts:
+        """Return a snapshot."""
+        return EmbedderFacts(
+            probes=self._probes,
+            lost=dict(self._lost),
+            call_ms=self._durations.quantiles(),
+            capture_to_embedding_ms=self._delays.quantiles(),
+        )
+
+
+def _erase(templates: NDArray[np.float32]) -> None:
+    templates.fill(0)

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from msgspec import Struct
 
+from lfr_kernel.messages import (
+    Biometric,
+    Match,
+    Outcome,
+    Passage,
+    PassageSplit,
+    Probe,
+    ProbeLost,
+    Recall,
+    Receipt,
+    Wipe,
+)
+from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
+from lfr_kernel.stages.detector import LOAD_S
+from lfr_kernel.stages.ledger import Entry, Ledger
+from lfr_kernel.stages.measure import Durations, Quantiles
+from lfr_kernel.stages.pooling import Added
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Candidates", "Index"]
+    from lfr_kernel.runtime import Lane
+
+__all__ = ["Candidates", "Gallery", "Index", "IndexFacts", "IndexHost"]
+
+CANDIDATES = 8
+"""How many entries are asked for: a person may be listed with several photographs."""
+PROBE_DEADLINE_NS = 10_000_000_000
+"""How long a passage that is over waits for probes that are still on their way."""
+PASSAGE_DEADLINE_NS = 300_000_000_000
+"""How long a passage that is not over may go without news before its pool is erased."""
 
 
 class Candidates(Struct, frozen=True, kw_only=True, eq=False):
@@ -52,3 +82,294 @@ class Index(Protocol):
 
     def erase(self) -> None:
         """Overwrite and forget every template."""
+
+
+class Gallery(Struct, frozen=True, kw_only=True, eq=False):
+    """The listed templates, as the index is given them. Whoever made it erases it."""
+
+    templates: Biometric
+    """float32 [N, D], L2-normalised."""
+    persons: tuple[str, ...]
+    """Who each row is; a person may have several."""
+    digest: str
+    """SHA-256 of the model that made the templates."""
+    generation: int
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+
+class IndexFacts(Struct, frozen=True, kw_only=True):
+    """A snapshot of the index."""
+
+    entries: int
+    generation: int
+    open_passages: int
+    pooled: int
+    outliers: int
+    """Faces that disagreed with their passage's pool and were left out."""
+    splits: int
+    searches: int
+    late: int
+    """Probes that came after their passage had been settled."""
+    dropped: dict[str, int]
+    search_ms: Quantiles
+
+
+class IndexHost(Actor):
+    """Pools the templates of each passage, searches the pools as they grow, and settles each passage once.
+
+    A match goes out as soon as the pooled similarity reaches the threshold, once per passage and person. A template
+    that matches nobody is overwritten here, together with its crop.
+    """
+
+    consumes = (
+        Consumes(message=Probe, policy=Policy(capacity=64, patience_s=2.0)),
+        Consumes(message=ProbeLost, policy=Policy(capacity=64)),
+        Consumes(message=Passage, policy=Policy(capacity=64)),
+    )
+    produces = (Match, Outcome, PassageSplit)
+    max_batch = 16
+    tick_s = 1.0
+
+    def __init__(
+        self,
+        create: Callable[[], Index],
+        lane: Lane,
+        *,
+        gallery: Callable[[], Gallery],
+        digest: str,
+        dimension: int,
+        threshold: float,
+        deadline_s: float,
+    ) -> None:
+        """Host an index.
+
+        Args:
+            create: makes the plugin.
+            lane: the index's own.
+            gallery: returns the current gallery; asked at each start.
+            digest: of the embedder that makes the probes.
+            dimension: D, of its templates.
+            threshold: pooled cosine from which a passage matches.
+            deadline_s: for one search.
+        """
+        super().__init__("index")
+        self._create = create
+        self._lane = lane
+        self._gallery = gallery
+        self._digest = digest
+        self._dimension = dimension
+        self._threshold = threshold
+        self._deadline_s = deadline_s
+        self._index: Index | None = None
+        self._persons: list[str] = []
+        self._recalled: set[str] = set()
+        self._is_wiped = False
+        self._generation = 0
+        self._ledger = Ledger()
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._durations = Durations()
+
+    async def setup(self) -> None:
+        """Load the gallery into a new instance, without those recalled since.
+
+        Raises:
+            PermanentError: the gallery was made with another model than the probes are.
+        """
+        gallery = self._gallery()
+        if gallery.digest != self._digest:
+            raise PermanentError(
+                f"the watchlist was made with model {gallery.digest[:12]}…, the embedder is {self._digest[:12]}…: "
+                "similarities between the two mean nothing; build the watchlist again with this model"
+            )
+        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S)
+        self._persons = list(gallery.persons)
+        self._generation = gallery.generation
+
+    def _load(self, gallery: Gallery) -> Index:
+        index = self._create()
+        rows = [row for row, person in enumerate(gallery.persons) if person not in self._recalled]
+        if rows and not self._is_wiped:
+            templates = gallery.templates.array[rows]
+            index.replace(templates, np.asarray(rows, np.int64), self._digest)
+            templates.fill(0)
+        return index
+
+    async def handle_batch(self, messages: Sequence[Probe | ProbeLost | Passage]) -> None:
+        """Pool and search the probes, then see which passages are settled."""
+        grown: dict[str, tuple[Entry, Probe]] = {}
+        touched: dict[str, Entry] = {}
+        splits: list[PassageSplit] = []
+        for message in messages:
+            entry = self._note(message)
+            if entry is None:
+                continue
+            touched[entry.passage] = entry
+            if isinstance(message, Probe) and self._pool(entry, message, splits):
+                grown[entry.passage] = (entry, message)
+        if grown:
+            await self._search(list(grown.values()))
+        for message in messages:
+            if isinstance(message, Probe):
+                message.erase()
+        for split in splits:
+            await self.emit(split)
+        for entry in touched.values():
+            if entry.is_complete:
+                await self.emit(self._ledger.settle(entry))
+
+    def _note(self, message: Probe | ProbeLost | Passage) -> Entry | None:
+        now_ns = self.clock.monotonic_ns()
+        if isinstance(message, Passage):
+            return self._ledger.end(message, self._dimension, now_ns)
+        entry = self._ledger.find(message.passage, message.camera, self._dimension, now_ns)
+        if entry is None:
+            self._counts["late"] += 1
+        elif isinstance(message, ProbeLost):
+            entry.lost[message.reason] = entry.lost.get(message.reason, 0) + 1
+        else:
+            entry.answered += 1
+        return entry
+
+    def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> bool:
+        added = entry.pool.add(probe.template.array, probe.quality)
+        if added is Added.POOLED:
+            self._counts["pooled"] += 1
+            return True
+        self._counts["outliers"] += 1
+        if added is Added.SPLIT:
+            self._counts["splits"] += 1
+            splits.append(PassageSplit(passage=entry.passage, camera=entry.camera))
+        return False
+
+    async def _search(self, grown: Sequence[tuple[Entry, Probe]]) -> None:
+        assert self._index is not None  # noqa: S101  (setup has seen to it)
+        pooled = Biometric(np.empty((len(grown), self._dimension), np.float32))
+        began_ns = self.clock.monotonic_ns()
+        try:
+            for row, (entry, _) in zip(pooled.array, grown, strict=True):
+                entry.pool.write_mean(row)
+            found = await self._lane.run(self._index.search, pooled.array, CANDIDATES, deadline_s=self._deadline_s)
+        finally:
+            pooled.erase()
+        self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
+        self._counts["searches"] += len(grown)
+        for (entry, probe), rows, similarities in zip(
+            grown, found.entries.tolist(), found.similarities.tolist(), strict=True
+        ):
+            entry.searched = entry.pool.count
+            if rows and rows[0] >= 0:
+                entry.best = similarities[0] if entry.best is None else max(entry.best, similarities[0])
+            for row, similarity in zip(rows, similarities, strict=True):
+                if row >= 0 and similarity >= self._threshold:
+                    await self._match(entry, probe, row, similarity)
+
+    async def _match(self, entry: Entry, probe: Probe, row: int, similarity: float) -> None:
+        person = self._persons[row]
+        if person in entry.alerted or person in self._recalled:
+            return
+        entry.alerted.add(person)
+        await self.emit(
+            Match(
+                passage=entry.passage,
+                camera=entry.camera,
+                person=person,
+                entry=row,
+                generation=self._generation,
+                similarity=similarity,
+                threshold=self._threshold,
+                faces=entry.pool.count,
+                quality=probe.quality,
+                box=probe.box,
+                crop=Biometric(probe.crop.array.copy()),
+                captured_at_ns=probe.captured_at_ns,
+                captured_monotonic_ns=probe.captured_monotonic_ns,
+            )
+        )
+
+    async def tick(self) -> None:
+        """Settle passages past their deadline."""
+        now_ns = self.clock.monotonic_ns()
+        for entry in self._ledger:
+            limit_ns = PROBE_DEADLINE_NS if entry.end is not None else PASSAGE_DEADLINE_NS
+            if now_ns - entry.touched_ns > limit_ns:
+                await self.emit(self._ledger.settle(entry, None if entry.searched else "deadline"))
+
+    async def answer(self, request: Any) -> Any:
+        """Recall a person, or wipe everything."""
+        if isinstance(request, Recall):
+            return Receipt(destroyed=await self._recall(request.person))
+        if isinstance(request, Wipe):
+            return Receipt(destroyed=await self._wipe())
+        return await super().answer(request)
+
+    async def _recall(self, person: str) -> int:
+        assert self._index is not None  # noqa: S101  (setup has seen to it)
+        if person in self._recalled or self._is_wiped:
+            return 0
+        self._recalled.add(person)
+        rows = [row for row, listed in enumerate(self._persons) if listed == person]
+        if rows:
+            entries = np.asarray(rows, np.int64)
+            await self._lane.run(self._index.remove, entries, deadline_s=self._deadline_s)
+            self._generation += 1
+        return len(rows)
+
+    async def _wipe(self) -> int:
+        assert self._index is not None  # noqa: S101  (setup has seen to it)
+        destroyed = len(self._index)
+        self._is_wiped = True
+        await self._lane.run(self._index.erase, deadline_s=self._deadline_s)
+        self._generation += 1
+        await self._settle_all("wiped")
+        return destroyed
+
+    async def _settle_all(self, reason: str) -> None:
+        for entry in self._ledger:
+            await self.emit(self._ledger.settle(entry, reason))
+
+    async def finish(self) -> None:
+        """Settle what is left: its probes will not come any more."""
+        for entry in self._ledger:
+            await self.emit(self._ledger.settle(entry, None if entry.searched else "unanswered"))
+
+    async def teardown(self) -> None:
+        """Settle what a failure or a stop cut short, and erase the gallery and all pools."""
+        await self._settle_all("restart")
+        if self._index is not None:
+            index, self._index = self._index, None
+            await self._lane.run(index.erase, deadline_s=1.0)
+
+    async def dispose(self, message: Probe | ProbeLost | Passage, reason: str) -> None:
+        """Erase a probe that died on the way here, and keep the books right."""
+        self._dropped[reason] += 1
+        now_ns = self.clock.monotonic_ns()
+        if isinstance(message, Passage):
+            entry = self._ledger.end(message, self._dimension, now_ns)
+            if entry is not None:
+                await self.emit(self._ledger.settle(entry, reason))
+            return
+        entry = self._ledger.find(message.passage, message.camera, self._dimension, now_ns)
+        if entry is not None:
+            entry.lost[reason] = entry.lost.get(reason, 0) + 1
+        if isinstance(message, Probe):
+            message.erase()
+        if entry is not None and entry.is_complete:
+            await self.emit(self._ledger.settle(entry))
+
+    def facts(self) -> IndexFacts:
+        """Return a snapshot."""
+        return IndexFacts(
+            entries=len(self._index) if self._index is not None else 0,
+            generation=self._generation,
+            open_passages=len(self._ledger),
+            pooled=self._counts["pooled"],
+            outliers=self._counts["outliers"],
+            splits=self._counts["splits"],
+            searches=self._counts["searches"],
+            late=self._counts["late"],
+            dropped=dict(self._dropped),
+            search_ms=self._durations.quantiles(),
+        )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import random
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
+
+from lfr_kernel.messages import Alert, Expire, Receipt
+from lfr_kernel.runtime import Actor, Consumes, PassingError, Policy, describe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -12,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lfr_kernel.messages import Alert
+    from lfr_kernel.runtime import Lane
 
-__all__ = ["AlertSink", "Evidence", "SinkContext"]
+__all__ = ["AlertSink", "Evidence", "SinkContext", "SinkFacts", "SinkHost", "SinkLimits"]
 
 
 class Evidence(Struct, frozen=True, kw_only=True, eq=False):
@@ -51,3 +55,108 @@ class AlertSink(Protocol):
 
     async def close(self) -> None:
         """Release everything; must not raise."""
+
+
+class SinkFacts(Struct, frozen=True, kw_only=True):
+    """A snapshot of one sink."""
+
+    name: str
+    delivered: int
+    retries: int
+    given_up: int
+    last_error: str | None
+
+
+class SinkLimits(Struct, frozen=True, kw_only=True):
+    """How the outbox of a sink tries. Seconds."""
+
+    try_s: float = 10.0
+    first_backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+    jitter: float = 0.25
+
+
+class SinkHost(Actor):
+    """One sink and its outbox: alerts in order, each tried until it is delivered or the sink gives it up for good."""
+
+    consumes = (Consumes(message=Alert, policy=Policy(capacity=1024)),)
+
+    def __init__(
+        self,
+        name: str,
+        create: Callable[[SinkContext], AlertSink],
+        lane: Lane,
+        *,
+        evidence: Callable[[str], Evidence],
+        limits: SinkLimits | None = None,
+        log: Callable[..., None] = lambda *_, **__: None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(f"sink:{name}")
+        self.sink_name = name
+        self._create = create
+        self._lane = lane
+        self._limits = limits or SinkLimits()
+        self._log = log
+        self._rng = random.Random(seed)  # noqa: S311  (jitter, not a secret)
+        self._context = SinkContext(evidence=evidence, run_blocking=self._run_blocking)
+        self._sink: AlertSink | None = None
+        self._delivered = self._retries = self._given_up = 0
+        self._last_error: str | None = None
+
+    async def _run_blocking(self, call: Callable[[], None]) -> None:
+        await self._lane.run(call, deadline_s=self._limits.try_s)
+
+    async def setup(self) -> None:
+        """Create the plugin, on its lane: it may open files."""
+        self._sink = await self._lane.run(self._create, self._context, deadline_s=self._limits.try_s)
+
+    async def handle(self, alert: Alert) -> None:
+        """Deliver one alert, trying as often as it takes."""
+        assert self._sink is not None  # noqa: S101  (setup has seen to it)
+        tries = 0
+        while (error := await self._try(self._sink, alert)) is not None:
+            self._last_error = describe(error)
+            if getattr(error, "is_permanent", False):
+                self._given_up += 1
+                self._log("alert_given_up", sink=self.sink_name, alert=alert.id, error=self._last_error)
+                return
+            wait_s = min(self._limits.max_backoff_s, self._limits.first_backoff_s * 2.0**tries)
+            wait_s *= 1 + self._limits.jitter * self._rng.random()
+            tries += 1
+            self._retries += 1
+            self._log("alert_not_delivered", sink=self.sink_name, alert=alert.id, error=self._last_error)
+            await self.clock.sleep(wait_s)
+        self._delivered += 1
+
+    async def _try(self, sink: AlertSink, alert: Alert) -> Exception | None:
+        try:
+            with self.clock.move_on_after(self._limits.try_s) as scope:
+                await sink.deliver(alert)
+        except Exception as error:  # noqa: BLE001  (a sink's failure is tried again, not spread)
+            return error
+        if scope.cancelled_caught:
+            return PassingError(f"sink {self.sink_name!r} did not take the alert within {self._limits.try_s:g} s")
+        return None
+
+    async def answer(self, request: Any) -> Any:
+        """Expire what the sink keeps."""
+        if isinstance(request, Expire) and self._sink is not None:
+            return Receipt(destroyed=await self._sink.expire(request.before_ns))
+        return await super().answer(request)
+
+    async def teardown(self) -> None:
+        """Close the plugin."""
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            await sink.close()
+
+    def facts(self) -> SinkFacts:
+        """Return a snapshot."""
+        return SinkFacts(
+            name=self.sink_name,
+            delivered=self._delivered,
+            retries=self._retries,
+            given_up=self._given_up,
+            last_error=self._last_error,
+        )

@@ -1,1 +1,1 @@
-"""."""
+"""The built-in detector: where the faces of a picture are."""

@@ -1,1 +1,1 @@
-"""."""
+"""The built-in embedder: one template a face."""

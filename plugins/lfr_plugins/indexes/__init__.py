@@ -1,1 +1,1 @@
-"""."""
+"""The built-in index: who on the list is nearest."""

@@ -1,1 +1,1 @@
-"""."""
+"""The built-in retention: how long records live."""

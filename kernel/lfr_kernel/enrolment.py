@@ -1,0 +1,164 @@
+"""Enrolment, first form: a folder of photographs becomes a watchlist in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from lfr_kernel.governance.watchlist import Enrolled, Rejected, Watchlist
+from lfr_kernel.messages import Biometric
+from lfr_kernel.runtime import LfrError, PermanentError
+from lfr_kernel.stages.alignment import similarity_transforms
+from lfr_kernel.stages.embedder import embed_crops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from lfr_kernel.messages import Picture
+    from lfr_kernel.plugins import CameraPlugin
+    from lfr_kernel.runtime import Lane
+    from lfr_kernel.stages.detector import Detector
+    from lfr_kernel.stages.embedder import Embedder
+
+__all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos"]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+PORTRAIT_SCALE = 2
+"""A listed photograph is shown at this multiple of a probe's size."""
+PHOTO_S = 30.0
+
+
+class EnrolmentError(PermanentError, ValueError):
+    """The watchlist cannot be made; the text says which file and why."""
+
+
+class Photo(Struct, frozen=True, kw_only=True):
+    """One photograph to enrol."""
+
+    person: str
+    path: Path
+
+
+def find_photos(folders: str | Sequence[str]) -> list[Photo]:
+    """List the photographs: a file is a person, a sub-folder is a person with several.
+
+    Raises:
+        EnrolmentError: a folder is missing, cannot be read or holds no photograph.
+    """
+    photos: list[Photo] = []
+    for folder in [folders] if isinstance(folders, str) else folders:
+        root = Path(folder).expanduser()
+        try:
+            found = list(_photos_in(root))
+        except FileNotFoundError:
+            raise EnrolmentError(f"watchlist folder {root} does not exist; see [watchlist] images") from None
+        except NotADirectoryError:
+            raise EnrolmentError(f"watchlist {root} is a file, expected a folder of photographs") from None
+        except PermissionError as error:
+            raise EnrolmentError(f"watchlist folder {error.filename} cannot be read: {error.strerror}") from None
+        if not found:
+            raise EnrolmentError(f"watchlist folder {root} holds no photograph ({', '.join(sorted(SUFFIXES))})")
+        photos += found
+    return photos
+
+
+def _photos_in(root: Path) -> Iterator[Photo]:
+    for path in sorted(root.iterdir()):
+        if path.is_dir():
+            for inner in sorted(path.iterdir()):
+                if inner.suffix.lower() in SUFFIXES:
+                    yield Photo(person=path.name, path=inner)
+        elif path.suffix.lower() in SUFFIXES:
+            yield Photo(person=path.stem, path=path)
+
+
+async def enrol(
+    photos: Sequence[Photo],
+    *,
+    reader: CameraPlugin,
+    detector: Detector,
+    embedder: Embedder,
+    lane: Lane,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Watchlist:
+    """Make a watchlist of photographs.
+
+    A photograph with no face, or with several, is rejected with its reason; a file that cannot be read is an error,
+    so that nobody is left off a list by accident.
+
+    Args:
+        photos: what `find_photos` found.
+        reader: the camera plugin that reads stills; its config takes `path`.
+        detector: finds the face.
+        embedder: makes the template; the mirror image is averaged in.
+        lane: where the work runs, as many photographs at a time as it has workers.
+        progress: told (done, all) after each.
+
+    Raises:
+        EnrolmentError: a file cannot be read, or nobody is left.
+    """
+    results: dict[int, Enrolled | Rejected] = {}
+    waiting = iter(range(len(photos)))
+
+    async def work() -> None:
+        for number in waiting:
+            results[number] = await lane.run(_enrol_one, photos[number], reader, detector, embedder, deadline_s=PHOTO_S)
+            progress(len(results), len(photos))
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(lane.workers, detector.max_concurrency, embedder.max_concurrency)):
+                tasks.start_soon(work)
+    except ExceptionGroup as group:
+        for result in results.values():
+            if isinstance(result, Enrolled):
+                result.template.erase()
+                result.portrait.erase()
+        raise group.exceptions[0] from None
+    ordered = [results[number] for number in range(len(photos))]
+    enrolled = [result for result in ordered if isinstance(result, Enrolled)]
+    rejected = [result for result in ordered if isinstance(result, Rejected)]
+    if not enrolled:
+        reasons = "; ".join(f"{one.photo}: {one.reason}" for one in rejected[:5])
+        raise EnrolmentError(f"nobody could be enrolled, all {len(photos)} photographs were rejected: {reasons}")
+    return Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
+
+
+def _enrol_one(photo: Photo, reader: CameraPlugin, detector: Detector, embedder: Embedder) -> Enrolled | Rejected:
+    picture = _read(photo.path, reader)
+    faces = detector.detect(picture)
+    name = photo.path.name if photo.person == photo.path.stem else f"{photo.person}/{photo.path.name}"
+    if len(faces) != 1:
+        found = f"{len(faces)} faces" if len(faces) else "no face"
+        return Rejected(photo=name, reason=f"expected exactly one face, found {found}")
+    width, height = embedder.crop_size
+    affine = similarity_transforms(faces.landmarks, embedder.landmark_template)[0]
+    crop = picture.patch(affine, (width, height))[None]
+    template = embed_crops(embedder, crop, mirrored=True)
+    portrait = picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE))
+    crop.fill(0)
+    return Enrolled(
+        person=photo.person,
+        photo=name,
+        template=Biometric(template[0]),
+        portrait=Biometric(np.ascontiguousarray(portrait)),
+    )
+
+
+def _read(path: Path, reader: CameraPlugin) -> Picture:
+    camera = reader.create(msgspec.convert({"path": str(path)}, reader.config))
+    try:
+        camera.open()
+        reading = camera.read()
+    except LfrError as error:
+        raise EnrolmentError(f"watchlist photograph {path}: {error}") from None
+    finally:
+        camera.close()
+    if reading is None:
+        raise EnrolmentError(f"watchlist photograph {path}: the reader {reader.name!r} returned nothing")
+    return reading.picture

@@ -1,0 +1,71 @@
+"""The record: one outcome a passage, and the alerts. What is counted is counted in passages, never in frames."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lfr_kernel.messages import Alert, Outcome, Verdict
+from lfr_kernel.runtime import Actor, Consumes, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Record", "RecordFacts"]
+
+ALERTS_KEPT = 1_000
+
+
+class RecordFacts(Struct, frozen=True, kw_only=True):
+    """What became of the passages so far."""
+
+    alerted: int
+    not_matched: int
+    lost: dict[str, int]
+    """By reason."""
+    highest_not_matched: float | None
+    """The highest pooled similarity of a passage that did not alert."""
+    alerts: tuple[Alert, ...]
+    """The newest ones."""
+
+
+class Record(Actor):
+    """Hears every outcome and every alert."""
+
+    consumes = (
+        Consumes(message=Outcome, policy=Policy(capacity=256)),
+        Consumes(message=Alert, policy=Policy(capacity=256)),
+    )
+
+    def __init__(self, listen: Callable[[Alert | Outcome], None] = lambda _: None) -> None:
+        """Keep the record; `listen` is told each fact as it comes (and must be quick)."""
+        super().__init__("record")
+        self._listen = listen
+        self._verdicts: Counter[Verdict] = Counter()
+        self._lost: Counter[str] = Counter()
+        self._highest: float | None = None
+        self._alerts: deque[Alert] = deque(maxlen=ALERTS_KEPT)
+
+    async def handle(self, message: Outcome | Alert) -> None:
+        """Write it down."""
+        self._listen(message)
+        if isinstance(message, Alert):
+            self._alerts.append(message)
+            return
+        self._verdicts[message.verdict] += 1
+        if message.verdict is Verdict.LOST:
+            self._lost[message.reason or "unknown"] += 1
+        elif message.verdict is Verdict.NOT_MATCHED and message.best_similarity is not None:
+            self._highest = max(self._highest or -1.0, message.best_similarity)
+
+    def facts(self) -> RecordFacts:
+        """Return a snapshot."""
+        return RecordFacts(
+            alerted=self._verdicts[Verdict.ALERTED],
+            not_matched=self._verdicts[Verdict.NOT_MATCHED],
+            lost=dict(self._lost),
+            highest_not_matched=self._highest,
+            alerts=tuple(self._alerts),
+        )

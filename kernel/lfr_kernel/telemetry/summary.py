@@ -1,0 +1,201 @@
+"""The summary of a run, as `--json` prints it and the table shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lfr_kernel.governance.watchlist import Watchlist
+    from lfr_kernel.messages import Alert
+    from lfr_kernel.runtime import ActorStatistics, LaneStatistics, SystemStatistics
+    from lfr_kernel.stages.camera import CameraFacts
+    from lfr_kernel.stages.desk import DeskFacts
+    from lfr_kernel.stages.detector import DetectorFacts
+    from lfr_kernel.stages.embedder import EmbedderFacts
+    from lfr_kernel.stages.index import IndexFacts
+    from lfr_kernel.stages.measure import Quantiles
+    from lfr_kernel.stages.record import RecordFacts
+    from lfr_kernel.stages.retention import RetentionFacts
+    from lfr_kernel.stages.sink import SinkFacts
+    from lfr_kernel.stages.tracker import TrackerFacts
+
+__all__ = ["AlertSummary", "Facts", "Summary", "summarise"]
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """Snapshots of all stages, taken at one moment."""
+
+    cameras: Sequence[CameraFacts]
+    detector: DetectorFacts
+    tracker: TrackerFacts
+    embedder: EmbedderFacts
+    index: IndexFacts
+    desk: DeskFacts
+    sinks: Sequence[SinkFacts]
+    retention: RetentionFacts
+    record: RecordFacts
+    system: SystemStatistics
+
+
+class PassageSummary(Struct, frozen=True, kw_only=True):
+    """Always: seen = alerted + not_matched + lost (all reasons) + open."""
+
+    seen: int
+    alerted: int
+    not_matched: int
+    lost: dict[str, int]
+    open: int
+
+
+class FrameSummary(Struct, frozen=True, kw_only=True):
+    """Always, once a run has ended: read = processed + dropped (all reasons)."""
+
+    read: int
+    processed: int
+    dropped: dict[str, int]
+
+
+class AlertSummary(Struct, frozen=True, kw_only=True):
+    """One alert: a proposal, not a decision."""
+
+    id: str
+    person: str
+    similarity: float
+    threshold: float
+    camera: str
+    captured_at: str
+    box: tuple[float, ...]
+    faces: int
+    passage: str
+
+
+class LatencySummary(Struct, frozen=True, kw_only=True):
+    """Milliseconds."""
+
+    capture_to_alert: Quantiles
+    capture_to_embedding: Quantiles
+
+
+class WatchlistSummary(Struct, frozen=True, kw_only=True):
+    """Who was looked for, in numbers."""
+
+    people: int
+    photographs: int
+    rejected: dict[str, str]
+    """Photograph: reason."""
+    threshold: float
+    model: str
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    profile: str
+    permit: str
+    ended: str
+    duration_s: float
+    passages: PassageSummary
+    frames: FrameSummary
+    faces: int
+    probes: int
+    alerts: Sequence[AlertSummary]
+    latency_ms: LatencySummary
+    fps: float
+    watchlist: WatchlistSummary
+    cameras: Mapping[str, CameraFacts]
+    sinks: Mapping[str, SinkFacts]
+    index: IndexFacts
+    retention: RetentionFacts
+    actors: Mapping[str, ActorStatistics]
+    lanes: Mapping[str, LaneStatistics]
+
+
+def iso(at_ns: int) -> str:
+    """Return UTC nanoseconds as ISO 8601 with milliseconds."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def summarise_alert(alert: Alert) -> AlertSummary:
+    """Return what a person needs of an alert."""
+    return AlertSummary(
+        id=alert.id,
+        person=alert.person,
+        similarity=round(alert.similarity, 4),
+        threshold=alert.threshold,
+        camera=alert.camera,
+        captured_at=iso(alert.captured_at_ns),
+        box=tuple(round(edge, 1) for edge in alert.box),
+        faces=alert.faces,
+        passage=alert.passage,
+    )
+
+
+def summarise(
+    facts: Facts,
+    *,
+    profile: str,
+    permit: str,
+    ended: str,
+    duration_s: float,
+    watchlist: Watchlist,
+    threshold: float,
+) -> Summary:
+    """Add up what the stages say of themselves."""
+    actors = {actor.name: actor for actor in facts.system.actors}
+    record, tracker = facts.record, facts.tracker
+    lost = Counter(record.lost)
+    settled = record.alerted + record.not_matched + lost.total()
+    is_running = ended == "running"
+    unsettled = tracker.seen - settled
+    if unsettled and not is_running:
+        # A stop that ran out of time cut the way from the index to the record.
+        lost["stopped"] += unsettled
+        unsettled = 0
+    dropped: Counter[str] = Counter()
+    for name in ("detector", "tracker"):
+        for inlet in actors[name].inlets:
+            if inlet.message in {"Frame", "Faces"}:
+                dropped.update(inlet.dropped)
+    read = sum(camera.read for camera in facts.cameras)
+    processed = sum(inlet.handled for inlet in actors["tracker"].inlets if inlet.message == "Faces")
+    return Summary(
+        profile=profile,
+        permit=permit,
+        ended=ended,
+        duration_s=round(duration_s, 3),
+        passages=PassageSummary(
+            seen=tracker.seen,
+            alerted=record.alerted,
+            not_matched=record.not_matched,
+            lost=dict(lost),
+            open=unsettled,
+        ),
+        frames=FrameSummary(read=read, processed=processed, dropped=dict(dropped)),
+        faces=facts.detector.faces,
+        probes=facts.embedder.probes,
+        alerts=[summarise_alert(alert) for alert in record.alerts],
+        latency_ms=LatencySummary(
+            capture_to_alert=facts.desk.capture_to_alert_ms,
+            capture_to_embedding=facts.embedder.capture_to_embedding_ms,
+        ),
+        fps=round(processed / duration_s, 2) if duration_s > 0 else 0.0,
+        watchlist=WatchlistSummary(
+            people=len(set(watchlist.persons)),
+            photographs=len(watchlist),
+            rejected={one.photo: one.reason for one in watchlist.rejected},
+            threshold=threshold,
+            model=watchlist.digest,
+        ),
+        cameras={camera.name: camera for camera in facts.cameras},
+        sinks={sink.name: sink for sink in facts.sinks},
+        index=facts.index,
+        retention=facts.retention,
+        actors=actors,
+        lanes={lane.name: lane for lane in facts.system.lanes},
+    )
