@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,7 +10,18 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Box", "Size", "box_of", "corners_of", "expanded", "inverse_of", "is_inside", "on_grid", "outside_of"]
+__all__ = [
+    "Box",
+    "Size",
+    "box_of",
+    "corners_of",
+    "expanded",
+    "inverse_of",
+    "is_inside",
+    "on_grid",
+    "outside_of",
+    "scale_of",
+]
 
 Size = tuple[int, int]
 """(width, height) in px."""
@@ -25,15 +36,20 @@ _SINGULAR: Final = 1e-12
 """Determinants below this share of the largest coefficient squared are rounding errors."""
 
 
+def scale_of(affine: NDArray[np.float64]) -> float:
+    """Return by how much an affine enlarges: the root of its area ratio."""
+    (a, b, _), (c, d, _) = affine.tolist()
+    return sqrt(abs(a * d - b * c))
+
+
 def inverse_of(affine: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Return the affine that leads back, or None when it would lead out of every picture."""
-    linear = affine[:, :2]
-    size = float(np.abs(linear).max())
-    if not isfinite(size * size) or abs(np.linalg.det(linear)) <= _SINGULAR * size * size:
+    (a, b, x), (c, d, y) = affine.tolist()
+    determinant, size = a * d - b * c, max(abs(a), abs(b), abs(c), abs(d))
+    if not isfinite(size * size) or abs(determinant) <= _SINGULAR * size * size:
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        back = np.linalg.inv(linear)
-        back = np.column_stack([back, -back @ affine[:, 2]])
+    forward = (d, -b, b * y - d * x), (-c, a, c * x - a * y)
+    back = np.array([[number / determinant for number in row] for row in forward])
     return back if (np.abs(back) < _FARTHEST_PX).all() else None
 
 

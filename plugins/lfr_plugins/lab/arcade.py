@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -179,7 +179,7 @@ def _draw_shop(canvas: NDArray[np.uint8], view: View, side: int, bay: int) -> No
     front, back = bay * _BAY_M, (bay + 1) * _BAY_M - _PILASTER_M
     fill(0, 2.72, front, back, _WOOD)
     fill(2.3, 2.66, front + 0.05, back - 0.05, _FASCIAS[kind])
-    fill(2.44, 2.52, front + 0.45, back - 0.45, (150, 190, 205))
+    _draw_letters(fill, front + 0.4, back - 0.4, kind)
     door = bay % 2 == (side > 0)
     panes = [(front + 0.08, front + 0.78, 0.08), (front + 0.9, back - 0.08, 0.55)] if door else [
         (front + 0.08, (front + back) / 2 - 0.04, 0.55), ((front + back) / 2 + 0.04, back - 0.08, 0.55)]  # fmt: skip
@@ -196,8 +196,19 @@ def _draw_shop(canvas: NDArray[np.uint8], view: View, side: int, bay: int) -> No
     fill(2.93, _WALL_TOP_M, start, end, (172, 194, 208))
 
 
-def _draw_pane(fill: object, near: float, far: float, sill: float, warm: Colour, seed: int) -> None:
-    assert callable(fill)
+def _draw_letters(fill: Callable[..., None], near: float, far: float, seed: int) -> None:
+    """Draw a shop's name, too far away and too slanted to be read."""
+    rng = np.random.default_rng(seed + 3)
+    at = near
+    while at < far - 0.1:
+        wide = float(rng.uniform(0.035, 0.07))
+        fill(2.43, 2.53 + float(rng.choice([0.0, 0.0, 0.03])), at, at + wide, (150, 192, 208))
+        if rng.random() < 0.7:  # noqa: PLR2004  (most letters have a counter)
+            fill(2.455, 2.48, at + 0.016, at + wide, _FASCIAS[seed])
+        at += wide + (0.09 if rng.random() < 0.15 else 0.022)  # noqa: PLR2004  (now and then a word ends)
+
+
+def _draw_pane(fill: Callable[..., None], near: float, far: float, sill: float, warm: Colour, seed: int) -> None:
     rng = np.random.default_rng(abs(seed) + 11)
     steps = 14
     for step in range(steps):

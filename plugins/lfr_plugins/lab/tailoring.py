@@ -58,7 +58,7 @@ def _cloth(size: tuple[int, ...], colour: Colour, px_per_m: float, seed: int) ->
     small = rng.normal(0, 1, (max(2, height // 8), max(2, width // 8))).astype(np.float32)
     folds = cv2.GaussianBlur(small, (0, 0), sigmaX=px_per_m * 0.02 / 8, sigmaY=px_per_m * 0.09 / 8)
     folds = cv2.resize(folds / (folds.std() + 1e-6), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.asarray(colour, np.float32) * (1 + 0.14 * folds[..., np.newaxis]) + 3, np.float32)
+    return np.asarray(np.asarray(colour, np.float32) * (1 + 0.09 * folds[..., np.newaxis]) + 3, np.float32)
 
 
 def _rounding(mask: NDArray[np.float32], radius_px: float) -> NDArray[np.float32]:
@@ -99,9 +99,9 @@ def draw_legs(
         drop = 0.045 * max(0.0, forward)
         foot, knee = 0.05 + lift - drop, 0.29 * nose_height_m + 0.45 * lift
         x_hip, x_knee, x_foot = side * 0.095, side * (0.088 + 0.02 * max(0.0, -forward)), side * 0.075
-        light = 0.82 + 0.22 * forward
+        light = 0.9 + 0.14 * forward
         leg = _shape(size, np.asarray([
-            at(x_hip - 0.105, hip + 0.02), at(x_hip + 0.105, hip + 0.02), at(x_knee + 0.076, knee),
+            at(x_hip - 0.09, hip + 0.02), at(x_hip + 0.09, hip + 0.02), at(x_knee + 0.076, knee),
             at(x_foot + 0.06, foot + 0.03), at(x_foot - 0.06, foot + 0.03), at(x_knee - 0.076, knee)]), 1.3)  # fmt: skip
         shoe = np.asarray([at(x_foot - 0.05, foot + 0.06), at(x_foot + 0.05, foot + 0.06),
                            at(x_foot + side * 0.012 + 0.055, foot - 0.02), at(x_foot + side * 0.015, foot - 0.055),
@@ -175,9 +175,11 @@ def draw_hips(
     size: tuple[int, ...], nose: tuple[float, float], px_per_m: float, colour: Colour
 ) -> NDArray[np.float32]:
     """Draw the part of a wide pressure suit between belt and thighs."""
-    points = [(-0.24, 0.4), (0.17, 0.4), (0.185, 0.56), (0.19, 0.78), (-0.02, 0.8), (-0.25, 0.78), (-0.245, 0.56)]
+    points = [(-0.24, 0.4), (0.17, 0.4), (0.185, 0.56), (0.165, 0.8), (-0.03, 0.86), (-0.225, 0.8), (-0.235, 0.56)]
     curve = _rounded([(nose[0] + x * px_per_m, nose[1] + y * px_per_m) for x, y in points])
     mask = _shape(size, curve, 1.5)
+    below_nose_m = (np.arange(size[0], dtype=np.float32) - nose[1]) / px_per_m
+    mask *= np.clip((0.83 - below_nose_m) / 0.16, 0, 1)[:, np.newaxis]
     canvas = np.zeros((*size, 4), np.float32)
     _paint(canvas, mask, _cloth(size, colour, px_per_m, 9) * _rounding(mask, 0.05 * px_per_m))
     return canvas
