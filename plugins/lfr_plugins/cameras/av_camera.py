@@ -143,10 +143,11 @@ class AvCamera:
             options = {**_RTSP_OPTIONS, **options}
         target = config.url if self._is_live else str(self._checked_file())
         timeout = (config.timeout_s, config.timeout_s) if self._is_live else None
+        began = time.monotonic()
         try:
             return av.open(target, format=config.format, options=dict(options), timeout=timeout)
         except (av.error.FFmpegError, ValueError) as error:
-            failure = self._translated(error)
+            failure = self._translated(error, began)
         # Outside of the handler: the original error holds the URL as it is, and would be printed as the context.
         raise failure
 
@@ -166,6 +167,7 @@ class AvCamera:
         return path
 
     def _decode(self, source: Source) -> bool:
+        began = time.monotonic()
         try:
             return source.decode()
         except SourceClosedError:
@@ -173,7 +175,7 @@ class AvCamera:
         except av.error.FFmpegError as error:
             if not self._is_live:
                 return False
-            failure = self._translated(error)
+            failure = self._translated(error, began)
         raise failure
 
     def _count_waiting(self, waited_s: float) -> None:
@@ -191,10 +193,12 @@ class AvCamera:
         if not self._config.loop:
             raise EndOfInput
 
-    def _translated(self, error: Exception) -> LfrError:
+    def _translated(self, error: Exception, began: float) -> LfrError:
         """Return our error for one of FFmpeg's, without the secrets of the URL."""
-        if isinstance(error, av.error.ExitError):
-            return self._failure(f"no answer within {self._config.timeout_s:g} s")
+        timeout_s = self._config.timeout_s
+        # Some of FFmpeg's readers take the interruption for bad data.
+        if self._is_live and (isinstance(error, av.error.ExitError) or time.monotonic() - began >= timeout_s):
+            return self._failure(f"no answer within {timeout_s:g} s")
         if not isinstance(error, av.error.FFmpegError):
             return PermanentError(f"{self._name} cannot be opened: {self._masked(str(error))}")
         reason = error.strerror or type(error).__name__

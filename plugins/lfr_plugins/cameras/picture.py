@@ -192,7 +192,8 @@ class YuvPicture(_Picture):
         return self._to_rgb(luma, [_warp(plane, on_chroma, size) for plane in self._chroma])
 
     def _to_rgb(self, luma: NDArray[Any], chroma: list[NDArray[Any]]) -> NDArray[np.uint8]:
-        return _uint8(cv2.transform(cv2.merge([luma, *chroma]), self._matrix))
+        pixels = cv2.merge([luma, *chroma])
+        return _uint8(cv2.transform(pixels, self._matrix, dst=pixels))
 
 
 def rgb_matrix(colorspace: int, *, is_full_range: bool) -> NDArray[np.float64]:

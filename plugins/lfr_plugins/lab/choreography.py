@@ -18,7 +18,7 @@ FRAMES_PER_S = 25
 FRAMES = 400
 VIEW = View(width=1280, height=720, focal_px=1700.0, horizon_px=270.0, camera_height_m=1.74)
 
-_START_DEPTH_M, _LEAVE_DEPTH_M = 10.3, 2.75
+_START_DEPTH_M, _LEAVE_DEPTH_M = 10.3, 2.55
 _STEPS_PER_S = 1.9
 _BEHIND_ARCH_M = 0.1
 
@@ -103,7 +103,7 @@ def _position(walk: Walk, since_s: float) -> tuple[float, float]:
     entering = _ease(since_s / 1.7)
     beside = walk.enters_from * 1.75
     x = beside + (walk.lane_m - beside) * entering
-    leaving = max(0.0, (_LEAVE_DEPTH_M - depth) / 1.5)
+    leaving = max(0.0, (_LEAVE_DEPTH_M - depth) / 1.35)
     return x + math.copysign(0.62, walk.lane_m) * leaving**1.6, depth
 
 
@@ -116,7 +116,7 @@ def light_at(time_s: float) -> Light:
     """Return the light: a cloud passes twice, and in the darker moments the sensor's noise grows."""
     cloud = 0.5 + 0.5 * math.sin(2 * math.pi * (time_s / 7.3 + 0.12))
     flicker = 0.012 * math.sin(2 * math.pi * 1.7 * time_s)
-    return Light(gain=0.92 + 0.24 * cloud + flicker, warmth=0.05 * (cloud - 0.5), noise=1 - cloud)
+    return Light(gain=0.87 + 0.21 * cloud + flicker, warmth=0.05 * (cloud - 0.5), noise=1 - cloud)
 
 
 def ground_truth() -> tuple[GroundTruth, ...]:

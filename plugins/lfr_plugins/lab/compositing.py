@@ -24,6 +24,7 @@ _SHUTTER_S = 1 / 90
 _NOISE_STEPS = 4
 _NOISE_LEAST, _NOISE_MOST = 1.4, 3.6
 _NOISE_MARGIN = 128
+_CONTRAST = 0.055
 _LEGS_BEYOND_M = 2.6
 """Nearer than this the legs are below the picture."""
 _REACH_M = 0.62
@@ -120,7 +121,8 @@ class Compositor:
         light = light_at(time_s)
         levels = np.arange(256, dtype=np.float32) / 255
         gains = light.gain * np.asarray((1 - light.warmth, 1.0, 1 + light.warmth), np.float32)
-        curve = 255 * (1 - np.power(1 - np.clip(levels[:, np.newaxis] * gains / 1.12, 0, 1), 1.12))
+        linear = np.clip(levels[:, np.newaxis] * gains, 0, 1)
+        curve = 255 * (linear - _CONTRAST * np.sin(2 * np.pi * linear))
         exposed = cv2.LUT(picture, np.clip(curve, 0, 255).astype(np.uint8)[np.newaxis])
         rng = np.random.default_rng((_SEED, number))
         y, x = (int(rng.integers(_NOISE_MARGIN)) for _ in range(2))

@@ -6,7 +6,7 @@ Sprites are uint8 BGRA with colours already multiplied by alpha, so that they sc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import msgspec
@@ -28,6 +28,7 @@ _ERODE_PX = 3
 _SEAM_M = 0.03
 _MARGINS_M = {"portrait": (0.06, 0.0), "suit": (0.3, 0.6), "pressure suit": (0.06, 0.28)}
 """How much is drawn beside and below a portrait."""
+_GIRTH = {"portrait": 1.0, "suit": 1.0, "pressure suit": 1.22}
 
 
 class Cutout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +102,9 @@ def make_figure(cutout: Cutout, folder: Path = PORTRAITS) -> Figure:
     data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.zeros(0, np.uint8)
     portrait = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if portrait is None:
-        raise PermanentError(f"{path}: expected a portrait as JPEG, found none that can be decoded; reinstall lfr-kernel")
+        raise PermanentError(
+            f"{path}: expected a portrait as JPEG, found none that can be decoded; reinstall lfr-kernel"
+        )
     upper = _upper(np.asarray(portrait, np.uint8), cutout)
     legs = tuple(_legs(cutout, phase) for phase in range(WALK_PHASES))
     return Figure(cutout.person, cutout.nose_height_m, upper, legs)
@@ -112,7 +115,7 @@ def _upper(portrait: NDArray[np.uint8], cutout: Cutout) -> Sprite:
     alpha = _matte(portrait.shape[:2], cutout.outline)
     if cutout.microphone is not None:
         hide_microphone(pixels, cutout.microphone)
-    pixels = 255 * np.power(np.clip(pixels / 255, 0, 1), cutout.gamma) * cutout.gain
+    pixels = np.asarray(255 * np.power(np.clip(pixels / 255, 0, 1), cutout.gamma) * cutout.gain, np.float32)
     sprite = np.dstack([pixels * alpha[..., np.newaxis], 255 * alpha])
     size = round(cutout.px_per_m * _SEAM_M)
     sprite = _fade_out(sprite, size if cutout.body == "suit" else 0, 2 * size)
@@ -120,8 +123,8 @@ def _upper(portrait: NDArray[np.uint8], cutout: Cutout) -> Sprite:
     sprite = np.pad(sprite, ((0, below), (beside, beside), (0, 0)))
     x, y = cutout.nose[0] + beside, cutout.nose[1]
     if cutout.ellipse is not None:
-        centre, *others = cutout.ellipse
-        _lay_under(sprite, draw_ellipse(sprite.shape[:2], (centre + beside, *others)))
+        centre, row, across, down = cutout.ellipse
+        _lay_under(sprite, draw_ellipse(sprite.shape[:2], (centre + beside, row, across, down)))
     if cutout.body == "suit":
         _lay_under(sprite, draw_suit(sprite.shape[:2], (x, y), cutout.px_per_m, cutout.trousers))
     elif cutout.body == "pressure suit":
@@ -133,7 +136,13 @@ def _upper(portrait: NDArray[np.uint8], cutout: Cutout) -> Sprite:
 
 def _legs(cutout: Cutout, phase: int) -> Sprite:
     pixels, anchor = draw_legs(
-        phase, cutout.nose_height_m, cutout.middle_m, cutout.trousers, cutout.shoes, _LEGS_PX_PER_M
+        phase,
+        nose_height_m=cutout.nose_height_m,
+        middle_m=cutout.middle_m,
+        girth=_GIRTH[cutout.body],
+        trousers=cutout.trousers,
+        shoes=cutout.shoes,
+        px_per_m=_LEGS_PX_PER_M,
     )
     return _sprite(pixels, _LEGS_PX_PER_M, anchor)
 
@@ -146,7 +155,7 @@ def _matte(shape: tuple[int, ...], outline: list[int]) -> NDArray[np.float32]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_ERODE_PX, _ERODE_PX))
     soft = cv2.GaussianBlur(cv2.erode(padded, disc), (0, 0), 1.4)
     inner = soft[_ERODE_PX:-_ERODE_PX, _ERODE_PX:-_ERODE_PX]
-    return inner.astype(np.float32) / 255
+    return np.asarray(inner.astype(np.float32) / 255, np.float32)
 
 
 def _fade_out(sprite: NDArray[np.float32], sides: int, bottom: int) -> NDArray[np.float32]:
@@ -160,7 +169,7 @@ def _fade_out(sprite: NDArray[np.float32], sides: int, bottom: int) -> NDArray[n
     return np.asarray(sprite * weight[..., np.newaxis], np.float32)
 
 
-def _smooth(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _smooth(x: NDArray[Any]) -> NDArray[np.float32]:
     clipped = np.clip(x, 0, 1)
     return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
 

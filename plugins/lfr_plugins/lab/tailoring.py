@@ -5,14 +5,13 @@ All functions return float32 [H, W, 4] BGRA with colours multiplied by alpha, va
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["WALK_PHASES", "draw_ellipse", "draw_hips", "draw_legs", "draw_suit", "hide_microphone"]
@@ -21,10 +20,10 @@ WALK_PHASES = 12
 """How many drawings a double step has."""
 
 _SUBPIXEL_BITS = 4
-_SKIN = (84, 112, 158)
+_SKIN = (62, 86, 128)
 
-Colour = Sequence[float] if TYPE_CHECKING else tuple
-Points = Sequence[tuple[float, float]] if TYPE_CHECKING else list
+Colour: TypeAlias = Sequence[float]
+Points: TypeAlias = Sequence[tuple[float, float]]
 
 
 def _shape(size: tuple[int, ...], points: NDArray[np.float64], soft_px: float) -> NDArray[np.float32]:
@@ -32,7 +31,7 @@ def _shape(size: tuple[int, ...], points: NDArray[np.float64], soft_px: float) -
     mask = np.zeros(size, np.uint8)
     fixed = np.rint(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px).astype(np.float32) / 255, np.float32)
 
 
 def _rounded(points: Points, steps: int = 8) -> NDArray[np.float64]:
@@ -69,7 +68,14 @@ def _rounding(mask: NDArray[np.float32], radius_px: float) -> NDArray[np.float32
 
 
 def draw_legs(
-    phase: int, nose_height_m: float, middle_m: float, trousers: Colour, shoes: Colour, px_per_m: float
+    phase: int,
+    *,
+    nose_height_m: float,
+    middle_m: float,
+    girth: float,
+    trousers: Colour,
+    shoes: Colour,
+    px_per_m: float,
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """Draw the legs of somebody who walks towards the camera.
 
@@ -77,6 +83,7 @@ def draw_legs(
         phase: which of the `WALK_PHASES` drawings of a double step.
         nose_height_m: says how tall the person is.
         middle_m: how far the body's middle is to the right of the nose.
+        girth: how wide the legs are, compared with ordinary trousers.
         trousers: BGR.
         shoes: BGR.
         px_per_m: scale.
@@ -84,7 +91,7 @@ def draw_legs(
     Returns:
         The drawing, and where the nose would be in px of it (above its upper edge).
     """
-    hip = 0.56 * nose_height_m
+    hip = 0.6 * nose_height_m
     size = (round((hip + 0.08) * px_per_m), round(0.7 * px_per_m))
     centre, floor = size[1] / 2, hip * px_per_m
 
@@ -98,11 +105,15 @@ def draw_legs(
         lift = 0.11 * max(0.0, -forward) ** 1.5
         drop = 0.045 * max(0.0, forward)
         foot, knee = 0.05 + lift - drop, 0.29 * nose_height_m + 0.45 * lift
-        x_hip, x_knee, x_foot = side * 0.095, side * (0.088 + 0.02 * max(0.0, -forward)), side * 0.075
+        x_hip, x_knee, x_foot = side * 0.092 * girth, side * (0.086 + 0.02 * max(0.0, -forward)) * girth, side * 0.076
         light = 0.9 + 0.14 * forward
-        leg = _shape(size, np.asarray([
-            at(x_hip - 0.09, hip + 0.02), at(x_hip + 0.09, hip + 0.02), at(x_knee + 0.076, knee),
-            at(x_foot + 0.06, foot + 0.03), at(x_foot - 0.06, foot + 0.03), at(x_knee - 0.076, knee)]), 1.3)  # fmt: skip
+        outline = [
+            *((x_hip + way * 0.092 * girth, hip + 0.02) for way in (-1, 1)),
+            (x_knee + 0.076 * girth, knee),
+            *((x_foot + way * 0.06 * girth, foot + 0.03) for way in (1, -1)),
+            (x_knee - 0.076 * girth, knee),
+        ]
+        leg = _shape(size, np.asarray([at(*point) for point in outline]), 1.3)
         shoe = np.asarray([at(x_foot - 0.05, foot + 0.06), at(x_foot + 0.05, foot + 0.06),
                            at(x_foot + side * 0.012 + 0.055, foot - 0.02), at(x_foot + side * 0.015, foot - 0.055),
                            at(x_foot + side * 0.012 - 0.055, foot - 0.02)])  # fmt: skip
@@ -112,13 +123,11 @@ def draw_legs(
     return canvas, (centre - middle_m * px_per_m, floor - nose_height_m * px_per_m)
 
 
-def draw_suit(
-    size: tuple[int, ...], nose: tuple[float, float], px_per_m: float, colour: Colour
-) -> NDArray[np.float32]:
+def draw_suit(size: tuple[int, ...], nose: tuple[float, float], px_per_m: float, colour: Colour) -> NDArray[np.float32]:
     """Draw jacket, sleeves and hands of somebody whose nose is at `nose`, arms hanging."""
 
     def at(points: Points) -> NDArray[np.float64]:
-        return np.asarray([(nose[0] + x * 0.9 * px_per_m, nose[1] + y * px_per_m) for x, y in points])
+        return np.asarray([(nose[0] + x * 0.86 * px_per_m, nose[1] + y * px_per_m) for x, y in points])
 
     def rounded(points: Points) -> NDArray[np.float64]:
         return _rounded([(float(x), float(y)) for x, y in at(points)])
@@ -127,7 +136,7 @@ def draw_suit(
     middle = 0.02
     cloth = _cloth(size, colour, px_per_m, 3)
     torso = _shape(size, rounded([
-        (middle - 0.06, 0.1), (middle + 0.06, 0.1), (middle + 0.185, 0.135), (middle + 0.235, 0.19),
+        (middle - 0.06, 0.1), (middle + 0.06, 0.1), (middle + 0.185, 0.122), (middle + 0.235, 0.185),
         (middle + 0.215, 0.36), (middle + 0.19, 0.56), (middle + 0.2, 0.75), (middle + 0.205, 0.93),
         (middle, 0.945), (middle - 0.205, 0.93), (middle - 0.2, 0.75), (middle - 0.19, 0.56),
         (middle - 0.215, 0.36), (middle - 0.235, 0.19), (middle - 0.185, 0.135)]), 1.6)  # fmt: skip
@@ -135,21 +144,23 @@ def draw_suit(
     _draw_front(canvas, at, middle, colour)
     for side in (-1, 1):
         hand = _shape(size, rounded([(middle + side * x, y) for x, y in (
-            (0.235, 0.78), (0.285, 0.78), (0.292, 0.86), (0.262, 0.9), (0.235, 0.86))]), 1.5)  # fmt: skip
+            (0.236, 0.74), (0.282, 0.74), (0.296, 0.82), (0.288, 0.88), (0.262, 0.91), (0.242, 0.875),
+            (0.234, 0.85), (0.226, 0.845), (0.224, 0.81))]), 1.5)  # fmt: skip
         _paint(canvas, hand, np.asarray(_SKIN, np.float32) * _rounding(hand, 0.02 * px_per_m))
         cuff = _shape(size, at([(middle + side * x, y) for x, y in (
-            (0.228, 0.775), (0.292, 0.775), (0.292, 0.795), (0.228, 0.795))]), 1.2)  # fmt: skip
+            (0.226, 0.74), (0.292, 0.74), (0.293, 0.781), (0.228, 0.783))]), 1.2)  # fmt: skip
         _paint(canvas, cuff, (196, 198, 200))
         sleeve = _shape(size, rounded([(middle + side * x, y) for x, y in (
-            (0.13, 0.13), (0.2, 0.142), (0.252, 0.2), (0.272, 0.34), (0.29, 0.52), (0.305, 0.775),
-            (0.22, 0.78), (0.205, 0.56), (0.185, 0.36), (0.16, 0.25))]), 1.6)  # fmt: skip
+            (0.13, 0.115), (0.2, 0.128), (0.252, 0.19), (0.27, 0.34), (0.288, 0.5), (0.294, 0.66), (0.296, 0.764),
+            (0.222, 0.767), (0.212, 0.64), (0.202, 0.5), (0.184, 0.36), (0.16, 0.25))]), 1.6)  # fmt: skip
         _paint(canvas, sleeve, cloth * _rounding(sleeve, 0.035 * px_per_m) * 1.06)
     return canvas
 
 
-def _draw_front(canvas: NDArray[np.float32], at: object, middle: float, colour: Colour) -> None:
+def _draw_front(
+    canvas: NDArray[np.float32], at: Callable[[Points], NDArray[np.float64]], middle: float, colour: Colour
+) -> None:
     """Draw shirt, tie and lapels down to the button, then the edge where the jacket closes."""
-    assert callable(at)
     size = canvas.shape[:2]
     dark = np.asarray(colour, np.float32)
     shirt = at([(middle - 0.05, 0.2), (middle + 0.07, 0.2), (middle + 0.02, 0.42), (middle - 0.006, 0.455),
@@ -171,9 +182,7 @@ def _draw_front(canvas: NDArray[np.float32], at: object, middle: float, colour: 
         _paint(canvas, _shape(size, flap, 1.5) * 0.7, dark * 0.5)
 
 
-def draw_hips(
-    size: tuple[int, ...], nose: tuple[float, float], px_per_m: float, colour: Colour
-) -> NDArray[np.float32]:
+def draw_hips(size: tuple[int, ...], nose: tuple[float, float], px_per_m: float, colour: Colour) -> NDArray[np.float32]:
     """Draw the part of a wide pressure suit between belt and thighs."""
     points = [(-0.24, 0.4), (0.17, 0.4), (0.185, 0.56), (0.165, 0.8), (-0.03, 0.86), (-0.225, 0.8), (-0.235, 0.56)]
     curve = _rounded([(nose[0] + x * px_per_m, nose[1] + y * px_per_m) for x, y in points])
@@ -208,13 +217,14 @@ def hide_microphone(pixels: NDArray[np.float32], microphone: tuple[float, float,
     head = np.stack([x + across * np.cos(turns), y + down * np.sin(turns)], axis=1)
     pole = np.asarray([(x - stem / 2, y), (x + stem / 2, y), (x + stem / 2 + 2, size[0]), (x - stem / 2 - 2, size[0])])
     hidden = np.maximum(_shape(size, head, 1.5), _shape(size, pole, 1.5))
+    centre = np.asarray((x, y))
     layer = np.empty_like(pixels)
     layer[:] = (244, 242, 242)
     creases = ([(-5, -42), (-37, 15)], [(19, -36), (37, 5)])
     knot = [(-10, -35), (20, -35), (12, 31), (-14, 31)]
     blade = [(-15, 27), (12, 27), (30, 129), (19, 240), (-45, 240), (-52, 129)]
     for (x_top, y_top), (x_tip, y_tip) in creases:
-        crease = np.asarray([(x_top, y_top), (x_tip, y_tip), (x_tip + 4, y_tip), (x_top + 4, y_top)]) + (x, y)
+        crease = np.asarray([(x_top, y_top), (x_tip, y_tip), (x_tip + 4, y_tip), (x_top + 4, y_top)]) + centre
         layer += (np.asarray((178, 172, 174), np.float32) - layer) * _shape(size, crease, 1.8)[..., np.newaxis]
     rows = np.arange(size[0], dtype=np.float32)[:, np.newaxis, np.newaxis]
     columns = np.arange(size[1], dtype=np.float32)[np.newaxis, :, np.newaxis]
@@ -223,6 +233,6 @@ def hide_microphone(pixels: NDArray[np.float32], microphone: tuple[float, float,
         stripes = np.clip(np.cos(wave) * 6 - 4.6, 0, 1), np.clip(np.cos(wave + 1.3) * 5 - 4.0, 0, 1)
         red = np.asarray((66, 50, 216), np.float32) + stripes[0] * np.asarray((100, 110, 20), np.float32)
         red -= stripes[1] * np.asarray((20, 20, 60), np.float32)
-        alpha = _shape(size, np.asarray(part, np.float64) + (x, y), 1.3)
+        alpha = _shape(size, np.asarray(part, np.float64) + centre, 1.3)
         layer += (red * light * (0.45 + 0.55 * _rounding(alpha, 9.0)) - layer) * alpha[..., np.newaxis]
     pixels += (layer - pixels) * hidden[..., np.newaxis]

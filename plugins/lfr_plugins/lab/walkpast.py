@@ -61,14 +61,18 @@ def render(path: Path, *, progress: Callable[[float], None] | None = None) -> Wa
         PassingError: the file cannot be written (full disk, missing rights).
     """
     if not path.parent.is_dir():
-        raise PermanentError(f"{path.parent}: expected a folder to write the demo's clip into, found none; make it first")
+        raise PermanentError(
+            f"{path.parent}: expected a folder to write the demo's clip into, found none; make it first"
+        )
     beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         _encode(beside, Compositor.build(VIEW, PASSAGES), progress)
         beside.replace(path)
     except av.error.FFmpegError as error:
         if isinstance(error, OSError):
-            raise PassingError(f"{path}: cannot write the demo's clip ({error}); free space or choose another") from error
+            raise PassingError(
+                f"{path}: cannot write the demo's clip ({error}); free space or choose another"
+            ) from error
         raise PermanentError(f"{path}: cannot encode the demo's clip as H.264 ({error})") from error
     except OSError as error:
         raise PassingError(f"{path}: cannot write the demo's clip ({error}); free space or choose another") from error
