@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import io
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from lfr_kernel.api import EndOfInput, LfrError, PassingError, PermanentError, Reading
 from lfr_plugins.cameras import av_camera
@@ -189,6 +191,7 @@ def test_a_raw_stream_without_time_stamps_gets_them_from_its_rate(tmp_path: Path
     assert positions == sorted(set(positions))
 
 
+@pytest.mark.skipif(not hasattr(VideoStream, "set_display_rotation"), reason="needs PyAV 18 to write such a film")
 @pytest.mark.parametrize("rotation", [90, -90, 180])
 def test_a_film_taken_with_a_turned_telephone_is_upright(tmp_path: Path, rotation: int) -> None:
     path = tmp_path / "turned.mp4"
@@ -382,6 +385,7 @@ def test_nothing_is_left_open(video: Path, tmp_path: Path) -> None:
     before, threads = len(list(descriptors.iterdir())), len(list(Path("/proc/self/task").iterdir()))
     for _ in range(10):
         use()
+    gc.collect()  # PyAV 17 ties containers and streams into a knot
     assert len(list(descriptors.iterdir())) == before
     assert len(list(Path("/proc/self/task").iterdir())) <= threads
 
@@ -413,7 +417,7 @@ class Server:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self.url = f"http://user:s3cr%20et@127.0.0.1:{self._server.server_port}/live.ts?token=t0ken"
 
@@ -501,14 +505,18 @@ def test_nonsense_from_a_server_is_passing() -> None:
     assert_keeps_secrets(error)
 
 
-def test_a_refused_connection_and_an_unplugged_device_are_passing() -> None:
+def test_a_refused_connection_is_passing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(PassingError, match="camera /dev/no-such-camera cannot be (read|opened): "):
-        AvCamera(AvConfig(url="/dev/no-such-camera", format=DEVICE)).open()
     with pytest.raises(PassingError, match=r"\*\*\*@127\.0\.0\.1:\d+/x cannot be read: Connection refused") as caught:
         camera_of(f"http://user:s3cret@127.0.0.1:{port}/x", timeout_s=2).open()
     assert_keeps_secrets(caught.value)
+
+
+@pytest.mark.skipif(not any("v4l2" in name for name in av.formats_available), reason="needs Video4Linux")
+def test_a_device_that_is_unplugged_may_come_back() -> None:
+    with pytest.raises(PassingError, match=r"camera /dev/no-such-camera cannot be read: No such file"):
+        camera_of("/dev/no-such-camera", format="v4l2").open()
 
 
 def test_a_protocol_that_ffmpeg_lacks_is_permanent() -> None:
@@ -562,25 +570,47 @@ def test_closing_while_a_read_is_blocked_ends_it_safely(broadcast: bytes) -> Non
     with serving([broadcast], hangs=True) as server:
         camera = camera_of(server.url, timeout_s=1)
         camera.open()
-        is_reading, outcome = threading.Event(), []
+        is_near_the_end, outcome = threading.Event(), []
 
         def read_on() -> None:
+            count = 0
             try:
                 while True:
-                    camera.read()
-                    is_reading.set()
+                    count += camera.read() is not None
+                    if count > 95:
+                        is_near_the_end.set()
             except LfrError as error:
                 outcome.append(error)
 
         reader = threading.Thread(target=read_on)
         reader.start()
-        assert is_reading.wait(10)
+        assert is_near_the_end.wait(10)
         camera.close()
         camera.close()
         reader.join(10)
     assert not reader.is_alive()
     assert isinstance(outcome[0], PassingError)
     assert camera._source is None
+
+
+def test_closing_while_another_thread_decodes_is_safe(video: Path) -> None:
+    for _ in range(30):
+        camera = camera_of(video, loop=True)
+        camera.open()
+        is_reading = threading.Event()
+
+        def read_on(camera: AvCamera = camera, is_reading: threading.Event = is_reading) -> None:
+            with suppress(PassingError):
+                for _ in iter(camera.read, None):
+                    is_reading.set()
+
+        reader = threading.Thread(target=read_on)
+        reader.start()
+        assert is_reading.wait(10)
+        camera.close()
+        reader.join(10)
+        assert not reader.is_alive()
+        assert camera._source is None
 
 
 def test_closing_while_an_open_is_blocked_leaves_nothing_open(
@@ -626,7 +656,7 @@ def test_urls_are_shown_without_secrets(url: str, masked: str) -> None:
 def test_foreign_text_is_shown_without_secrets() -> None:
     url = "rtsp://admin:p%40ss@host/1?key=k123"
     text = "tcp://admin:p%40ss@host:554?timeout=0 p@ss k123 rtsp://other:word@elsewhere/2"
-    assert mask_text(text, url) == "tcp://***@host:554?*** *** k123 rtsp://***@elsewhere/2"
+    assert mask_text(text, url) == "tcp://***@host:554?*** *** *** rtsp://***@elsewhere/2"
 
 
 @pytest.mark.parametrize(

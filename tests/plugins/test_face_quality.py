@@ -165,7 +165,7 @@ def test_quality_lies_above_zero_and_not_above_one(width: float, confidence: flo
     ],
 )
 def test_each_gate_names_its_reason(changed: dict[str, Any], reason: str | None) -> None:
-    assert gates(measured(**changed), PassageConfig()) == [reason]
+    assert gates(measured(**changed), PassageConfig(min_frontality=0.15)) == [reason]
 
 
 def test_the_gates_can_be_opened() -> None:

@@ -273,7 +273,7 @@ def test_a_second_box_on_the_same_face_is_not_somebody_else() -> None:
     ],
 )
 def test_a_passage_of_which_nothing_was_wanted_says_why(person: Person, reason: str) -> None:
-    watch = Watch()
+    watch = Watch(PassageConfig(min_frontality=0.15))
     watch.walk(lambda _: [person], times(1))
     (ended,) = watch.finish().ended
     assert ended.gated == reason
@@ -281,14 +281,14 @@ def test_a_passage_of_which_nothing_was_wanted_says_why(person: Person, reason: 
 
 
 def test_the_most_frequent_reason_is_given() -> None:
-    watch = Watch()
+    watch = Watch(PassageConfig(min_frontality=0.15))
     watch.walk(lambda at: [Person(500, width=31.9 if at < 0.3 else 32.1, is_turned=at >= 0.3)], times(1))
     (ended,) = watch.finish().ended
     assert ended.gated == "turned_away"
 
 
 def test_the_first_face_over_the_gate_is_wanted_in_its_own_frame() -> None:
-    watch = Watch()
+    watch = Watch(PassageConfig(min_frontality=0.15))
     watch.walk(lambda at: [Person(500, is_turned=at < 0.5)], times(1))
     assert watch.asked(0)[0] == pytest.approx(0.52)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import Interpolation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,8 @@ BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2
 ROUNDING = 5
 """One level of luma and one of chroma, times their gains."""
+ACCURATE_BILINEAR = 2 | 0x2000 | 0x40000
+"""SWS_BILINEAR, SWS_FULL_CHR_H_INT, SWS_ACCURATE_RND."""
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
 
 
@@ -149,7 +150,7 @@ def test_the_whole_picture_is_what_swscale_makes_of_it(colorspace: int, levels: 
     expected = converted(
         frame,
         format="rgb24",
-        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        interpolation=ACCURATE_BILINEAR,
         src_color_range=levels,
         dst_color_range=FULL,
     ).to_ndarray()

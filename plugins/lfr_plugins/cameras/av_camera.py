@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Final
+from urllib.request import url2pathname
 
 import av
 import av.error
@@ -32,6 +33,7 @@ _LIVE_OPTIONS: Final = {"fpsprobesize": "0"}
 first key frame away, and the next one may be seconds off."""
 _RTSP_OPTIONS: Final = {"rtsp_transport": "tcp"}
 """Over UDP, lost packets become smeared faces."""
+_FILE: Final = "file://"
 _UNKNOWN_TO_FFMPEG: Final = (
     av.error.DecoderNotFoundError,
     av.error.DemuxerNotFoundError,
@@ -78,7 +80,8 @@ class AvCamera:
     def read(self) -> Reading | None:
         """Return the next picture, or None when a live source sent packets for a second but no picture.
 
-        Blocks up to `timeout_s` while a live source is silent: FFmpeg's readers do not survive an interruption.
+        Blocks while a live source is silent, since FFmpeg's readers do not survive an interruption: up to
+        `timeout_s`, and RTSP once more as long, for FFmpeg first hands out what it has.
 
         Raises:
             EndOfInput: the file has ended and is not looped.
@@ -223,7 +226,7 @@ class AvCamera:
 
 
 def _path(url: str) -> Path:
-    path = Path(url.removeprefix("file://"))
+    path = Path(url2pathname(url[len(_FILE) :]) if url.lower().startswith(_FILE) else url)
     with suppress(RuntimeError):  # there is no such user: the file will be missing, and the message says which
         path = path.expanduser()
     return path.absolute()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator  # noqa: TC003  (msgspec resolves annotations at run time)
 from typing import Annotated, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from msgspec import Meta, Struct
 
@@ -128,7 +128,8 @@ def mask_text(text: str, url: str) -> str:
     rest = url.partition("://")[2]
     user = rest.rpartition("@")[0]
     password, query = user.partition(":")[2], rest.rpartition("@")[2].partition("?")[2]
-    secrets = {user, password, query, unquote(user), unquote(password), unquote(query)}
+    secrets = {user, password, query, *(value for _, value in parse_qsl(query))}
+    secrets |= {unquote(secret) for secret in secrets}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")

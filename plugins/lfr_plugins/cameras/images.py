@@ -78,6 +78,8 @@ def read_picture(path: Path) -> RgbPicture:
         raise PermanentError(f"picture {path} cannot be read: {_reason(error)}") from error
     if not data:
         raise PermanentError(f"picture {path} is empty (0 bytes); expected {_FORMATS}")
+    if _is_jpeg_cut_short(data):
+        raise PermanentError(f"picture {path} cannot be decoded: it is truncated; copy it again")
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -87,6 +89,21 @@ def read_picture(path: Path) -> RgbPicture:
     pixels = np.empty(decoded.shape, np.uint8)
     cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=pixels)
     return RgbPicture(pixels)
+
+
+def _is_jpeg_cut_short(data: bytes) -> bool:
+    """Say whether a JPEG has no end-of-image marker after its first scan; OpenCV 4 fills the rest with grey.
+
+    ITU-T T.81, annex B: segments with their length, then entropy-coded data in which 0xFF is escaped. What comes
+    before may hold a thumbnail with an end of its own.
+    """
+    at = 2
+    while data[:2] == b"\xff\xd8" and data[at : at + 1] == b"\xff":
+        if data[at + 1 : at + 2] == b"\xda":
+            return b"\xff\xd9" not in data[at:]
+        is_padding = data[at + 1 : at + 2] == b"\xff"
+        at += 1 if is_padding else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def _listed(path: Path) -> list[Path]:

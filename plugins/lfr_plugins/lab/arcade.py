@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from msgspec import Struct
+
+from lfr_plugins.lab.perspective import SUBPIXEL_BITS, View, fill_quad, to_fixed, upright
+from lfr_plugins.lab.shopfronts import BAY_M, draw_shop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
-__all__ = ["ARCH_DEPTH_M", "View", "arch_opening", "draw_arcade", "lamp_light"]
+__all__ = ["ARCH_DEPTH_M", "arch_opening", "draw_arcade", "lamp_light"]
 
 ARCH_DEPTH_M = 9.4
 """Where the arcade ends in an archway to the street; people beyond it are hidden by its jambs."""
 
-_HALF_WIDTH_M, _CEILING_M = 2.15, 3.5, _PILASTER_M, _TILE_M = 2.1, 0.34, 0.43
+_HALF_WIDTH_M, _CEILING_M, _TILE_M = 2.15, 3.5, 0.43
 _ARCH_HALF_M, _ARCH_SPRING_M = 1.2, 1.6
 _LAMPS_M = tuple(1.2 + BAY_M * bay for bay in range(4))
+_STONE, _STONE_SHADE = (150, 172, 188), (112, 132, 148)
 _SUPERSAMPLING = 2
 
-_STONE, _STONE_SHADE, _WOOD, _WOOD_LIGHT = (150, 172, 188), (112, 132, 148), (34, 46, 60), (62, 82, 104)
-_FASCIAS = ((58, 64, 34), (44, 36, 84), (84, 58, 30), (40, 62, 74))
-_WINDOWS = ((120, 186, 232), (150, 190, 214), (104, 168, 222), (160, 180, 190))
 
+def lamp_light(depth_m: float | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how strongly the lamps overhead light what stands at this depth, in [0, about 1]."""
+    depth = np.asarray(depth_m, np.float32)
+    return np.asarray(sum(np.exp(-np.square((depth - lamp) / 0.75)) for lamp in _LAMPS_M), np.float32)
 
 
 def arch_opening(view: View) -> NDArray[np.float32]:
@@ -78,11 +80,9 @@ def _draw_floor(canvas: NDArray[np.uint8], view: View, rng: np.random.Generator)
             tone = (148 if light else 96) + float(rng.normal(0, 5))
             border = abs(left + _TILE_M / 2) > _HALF_WIDTH_M - _TILE_M
             colour = (tone * 0.62, tone * 0.66, tone * 0.70) if border else (tone * 0.88, tone * 0.95, tone)
-            gap = 0.008
-            fill_quad(canvas, view, [(left, 0, near), (left + _TILE_M, 0, near), (left + _TILE_M, 0, far), (left, 0, far)],
-                  (70, 76, 82))  # fmt: skip
-            fill_quad(canvas, view, [(left + gap, 0, near + gap), (left + _TILE_M - gap, 0, near + gap),
-                                 (left + _TILE_M - gap, 0, far), (left + gap, 0, far)], colour)  # fmt: skip
+            for gap, paint in ((0.0, (70, 76, 82)), (0.008, colour)):
+                a, b, front = left + gap, left + _TILE_M - gap, near + gap
+                fill_quad(canvas, view, [(a, 0, front), (b, 0, front), (b, 0, far), (a, 0, far)], paint)
 
 
 def _draw_ceiling(canvas: NDArray[np.uint8], view: View) -> None:
@@ -97,8 +97,8 @@ def _draw_ceiling(canvas: NDArray[np.uint8], view: View) -> None:
             for k in range(3):
                 a, b = front + 0.3 + k * 0.55, front + 0.3 + k * 0.55 + 0.47
                 if b < back:
-                    fill_quad(canvas, view, [(left, _CEILING_M, a), (left + 1.08, _CEILING_M, a),
-                                         (left + 1.08, _CEILING_M, b), (left, _CEILING_M, b)], (238, 232, 222))  # fmt: skip
+                    right, h = left + 1.08, _CEILING_M
+                    fill_quad(canvas, view, [(left, h, a), (right, h, a), (right, h, b), (left, h, b)], (238, 232, 222))
         rib = back - 0.24
         fill_quad(canvas, view, [(-w, _CEILING_M - 0.22, rib), (w, _CEILING_M - 0.22, rib), (w, _CEILING_M, rib),
                              (-w, _CEILING_M, rib)], _STONE)  # fmt: skip
@@ -163,7 +163,9 @@ def _street(view: View, rng: np.random.Generator) -> NDArray[np.float32]:
             green = float(rng.uniform(84, 150))
             centre, radius = (round(leaf[0]), round(leaf[1])), int(rng.integers(6, 13))
             cv2.circle(canvas, centre, radius, (green * 0.5, green, green * 0.72), -1, cv2.LINE_AA)
-        fill_quad(canvas, view, [(x - 0.1, 0, 21), (x + 0.1, 0, 21), (x + 0.1, 3.4, 21), (x - 0.1, 3.4, 21)], (60, 74, 88))
+        fill_quad(
+            canvas, view, [(x - 0.1, 0, 21), (x + 0.1, 0, 21), (x + 0.1, 3.4, 21), (x - 0.1, 3.4, 21)], (60, 74, 88)
+        )
     blurred = cv2.GaussianBlur(canvas.astype(np.float32), (0, 0), 6.5)
     return np.asarray(blurred * 0.9 + 22, np.float32)
 

@@ -6,8 +6,9 @@ import math
 
 from msgspec import Struct
 
-from lfr_plugins.lab.arcade import ARCH_DEPTH_M, View
+from lfr_plugins.lab.arcade import ARCH_DEPTH_M
 from lfr_plugins.lab.figures import load_cutouts
+from lfr_plugins.lab.perspective import View
 
 __all__ = [
     "FRAMES", "FRAMES_PER_S", "PASSAGES", "VIEW", "GroundTruth", "Light", "Pose", "Walk", "ground_truth", "light_at",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lfr_plugins.lab.arcade import ARCH_DEPTH_M, View, arch_opening, draw_arcade, lamp_light
+from lfr_plugins.lab.arcade import ARCH_DEPTH_M, arch_opening, draw_arcade, lamp_light
 from lfr_plugins.lab.choreography import FRAMES_PER_S, Pose, Walk, light_at, pose_at
 from lfr_plugins.lab.figures import Figure, Sprite, load_cutouts, make_figure
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from lfr_plugins.lab.perspective import View
 
 __all__ = ["Compositor"]
 

@@ -19,7 +19,7 @@ BAY_M = 2.1
 """How long a shop front is, with the pilaster at its far end."""
 
 _PILASTER_M = 0.34
-_STONE, _STONE_SHADE, _STONE_BASE = (150, 172, 188), (112, 132, 148), _STONE_BASE
+_STONE, _STONE_SHADE, _STONE_BASE = (150, 172, 188), (112, 132, 148), (104, 122, 136)
 _CORNICE, _CORNICE_SHADE = (172, 194, 208), (96, 114, 128)
 _WOOD, _WOOD_LIGHT, _LETTERS = (34, 46, 60), (62, 82, 104), (150, 192, 208)
 _FASCIAS = ((58, 64, 34), (44, 36, 84), (84, 58, 30), (40, 62, 74))
@@ -60,7 +60,7 @@ def draw_shop(
         (front + 0.08, (front + back) / 2 - 0.04, 0.55), ((front + back) / 2 + 0.04, back - 0.08, 0.55)]  # fmt: skip
     for near, far, sill in panes:
         fill(sill - 0.05, 2.22, near - 0.03, far + 0.03, _WOOD_LIGHT)
-        _draw_pane(partial(fill, near=near, far=far), sill, _WINDOWS[kind], (near, far, bay * 7 + side))
+        _draw_pane(fill, (near, far), sill, _WINDOWS[kind], np.random.default_rng(abs(bay * 7 + side) + 11))
         if sill > 0.3:  # noqa: PLR2004  (a window, not a door: a panel lies under it)
             fill(0.12, sill - 0.12, near + 0.05, far - 0.05, _WOOD_LIGHT)
             fill(0.15, sill - 0.15, near + 0.08, far - 0.08, _WOOD)
@@ -83,9 +83,11 @@ def _draw_letters(fill: Callable[..., None], near: float, far: float, seed: int)
         at += wide + (0.09 if rng.random() < 0.15 else 0.022)  # noqa: PLR2004  (now and then a word ends)
 
 
-def _draw_pane(fill: Callable[..., None], near: float, far: float, sill: float, warm: Colour, seed: int) -> None:
-    rng = np.random.default_rng(abs(seed) + 11)
-    steps = 14
+def _draw_pane(
+    fill: Callable[..., None], span_m: tuple[float, float], sill: float, warm: Colour, rng: np.random.Generator
+) -> None:
+    """Draw a lit window, darker towards its sill, with shelves of goods behind it."""
+    (near, far), steps = span_m, 14
     for step in range(steps):
         bottom = sill + (2.2 - sill) * step / steps
         brightness = 0.34 + 0.5 * step / steps

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import av
 import cv2
+from av.video.reformatter import ColorRange, Colorspace
 from msgspec import Struct
 
 from lfr_kernel.api import PassingError, PermanentError
@@ -88,6 +89,9 @@ def _encode(path: Path, compositor: Compositor, progress: Callable[[float], None
         stream.width, stream.height, stream.pix_fmt = VIEW.width, VIEW.height, "yuv420p"
         stream.time_base = Fraction(1, FRAMES_PER_S)
         stream.thread_count = _THREADS
+        # What OpenCV converts to; without a tag a player would take 720 lines for BT.709.
+        stream.codec_context.colorspace = Colorspace.SMPTE170M
+        stream.codec_context.color_range = ColorRange.MPEG
         for number, planes in enumerate(_in_parallel(compositor)):
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts = number

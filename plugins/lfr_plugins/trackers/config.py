@@ -20,16 +20,19 @@ class PassageConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 16
     min_confidence: Annotated[
         float, Meta(ge=0.0, le=1.0, description="faces detected with less confidence are not embedded")
-    ] = 0.7
+    ] = 0.6
     min_face_px: Annotated[
         float, Meta(ge=8.0, le=1000.0, description="faces narrower than this, in px of the picture, are not embedded")
     ] = 32.0
     min_frontality: Annotated[
         float,
         Meta(
-            ge=0.0, le=1.0, description="faces turned further away are not embedded; 1 is frontal, 0.15 nearly side on"
+            ge=0.0,
+            le=1.0,
+            description="faces turned further away are not embedded; 1 is frontal, 0.15 nearly side on; "
+            "those that are embedded count the less in their passage's pool, the further they are turned",
         ),
-    ] = 0.15
+    ] = 0.02
     min_sharpness: Annotated[
         float,
         Meta(ge=0.0, le=1.0, description="faces more blurred than this are not embedded; 0.6 is an everyday face"),
