@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lfr_kernel.api import (
     API_VERSION,
     CameraPlugin,
+    CommandPlugin,
     DetectorPlugin,
     EmbedderPlugin,
     IndexPlugin,
@@ -21,18 +22,23 @@ from lfr_kernel.api import (
 from lfr_plugins.cameras.config import AvConfig, ImagesConfig
 from lfr_plugins.detectors.config import RetinaFaceConfig
 from lfr_plugins.retention.config import DurationsConfig
+from lfr_plugins.sinks.config import JsonlConfig, PicturesConfig
 from lfr_plugins.trackers.config import PassageConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import click
+
     from lfr_kernel.api import (
+        AlertSink,
         Camera,
         Detector,
         Embedder,
         Index,
         Plugin,
         Retention,
+        SinkContext,
         Tracker,
     )
 
@@ -81,6 +87,36 @@ def _durations(config: DurationsConfig) -> Retention:
     return Durations(config)
 
 
+def _bench() -> click.Command:
+    from lfr_plugins.lab.bench import bench  # noqa: PLC0415
+
+    return bench
+
+
+def _console(config: Any, context: SinkContext) -> AlertSink:
+    from lfr_plugins.sinks.console import ConsoleSink  # noqa: PLC0415
+
+    return ConsoleSink(config, context)
+
+
+def _jsonl(config: JsonlConfig, context: SinkContext) -> AlertSink:
+    from lfr_plugins.sinks.jsonl import JsonlSink  # noqa: PLC0415
+
+    return JsonlSink(config, context)
+
+
+def _pictures(config: PicturesConfig, context: SinkContext) -> AlertSink:
+    from lfr_plugins.sinks.pictures import PicturesSink  # noqa: PLC0415
+
+    return PicturesSink(config, context)
+
+
+def _demo() -> click.Command:
+    from lfr_plugins.lab.demo import demo  # noqa: PLC0415
+
+    return demo
+
+
 @hookimpl
 def lfr_plugins() -> Sequence[Plugin]:
     """Declare the built-ins."""
@@ -125,11 +161,43 @@ def lfr_plugins() -> Sequence[Plugin]:
             summary="exact cosine search over a matrix that can be erased row by row",
             create=_usearch,
         ),
+        SinkPlugin(
+            name="console",
+            api=API_VERSION,
+            summary="alerts as they come, on stderr, for people",
+            create=_console,
+        ),
+        SinkPlugin(
+            name="jsonl",
+            api=API_VERSION,
+            summary="alerts in a file, one JSON object a line, each written once",
+            config=JsonlConfig,
+            create=_jsonl,
+        ),
+        SinkPlugin(
+            name="pictures",
+            api=API_VERSION,
+            summary="a PNG of each alert: probe and listed photograph side by side (needs evidence = true)",
+            config=PicturesConfig,
+            create=_pictures,
+        ),
         RetentionPlugin(
             name="durations",
             api=API_VERSION,
             summary="fixed durations by class of record, within the kernel's ceilings",
             config=DurationsConfig,
             create=_durations,
+        ),
+        CommandPlugin(
+            name="demo",
+            api=API_VERSION,
+            summary="render a walk-past, list one man, and watch him being recognised",
+            create=_demo,
+        ),
+        CommandPlugin(
+            name="bench",
+            api=API_VERSION,
+            summary="measure speed, delay and memory over a video",
+            create=_bench,
         ),
     ]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Permit", "PermitIssuer", "PermitRefusedError", "issue_builtin"]
 
 STATEMENTS = {
-    "demo": "built-in demo permit: plays files only",
-    "development": "built-in development permit: NOT an authority to watch the public",
+    "demo": "built in; plays files only",
+    "development": "built in; NO authority to watch the public",
 }
 
 

@@ -63,17 +63,24 @@ class _Consumer(Actor):
         pass
 
 
-def measure_messages(pairs: int, messages: int = MESSAGES, after_pair: Callable[[], None] = lambda: None) -> KernelReport:
-    """Measure `pairs` times, one after the other in turns.
+def measure_messages(
+    pairs: int, *, messages: int = MESSAGES, before_pair: Callable[[int], None] = lambda _: None
+) -> KernelReport:
+    """Send `messages` both ways, in turns.
+
+    Args:
+        pairs: how often.
+        messages: how many each time.
+        before_pair: told which pair begins, from 1.
 
     Raises:
         AssertionError: a message was lost on the way.
     """
     actors, streams = [], []
-    for _ in range(pairs):
+    for number in range(1, pairs + 1):
+        before_pair(number)
         actors.append(messages / anyio.run(_through_actors, messages))
         streams.append(messages / anyio.run(_through_stream, messages))
-        after_pair()
     return KernelReport(
         capacity=CAPACITY,
         messages=messages,

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["memory_of", "passages_of", "run_paced", "run_pipeline"]
 
 PORTRAITS = Path(__file__).with_name("portraits")
+PROC_STATUS = Path("/proc/self/status")
 SAMPLE_S = 1.0
 START_S = 0.01
 LONG_S = 1.0
+ENOUGH = 5
 
 
 class _Sample(Struct, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ class _Played(Struct, frozen=True, kw_only=True):
 def run_pipeline(job: Job) -> Run:
     """Play the clip as fast as the kernel takes it."""
     taps = Taps(seconds=job.seconds)
-    played = _play(job, taps, realtime=False, every_face=job.exhaustive)
+    played = _play(job, taps, realtime=False)
     watch = taps.watch
     return Run(
         kind="pipeline",
@@ -71,9 +73,9 @@ def run_pipeline(job: Job) -> Run:
 
 
 def run_paced(job: Job) -> Paced:
-    """Play the clip at its own speed, with the tracker's usual choice of faces."""
+    """Play the clip at its own speed."""
     taps = Taps(seconds=job.seconds, with_delays=True)
-    played = _play(job, taps, realtime=True, every_face=False)
+    played = _play(job, taps, realtime=True)
     summary, delays = played.summary, taps.delays
     assert delays is not None  # noqa: S101  (asked for above)
     warm = next((one.dropped for one in played.samples if one.at_s >= WARM_UP_S), 0)
@@ -91,20 +93,21 @@ def run_paced(job: Job) -> Paced:
         capture_to_embedding_ms=summary.latency_ms.capture_to_embedding,
         halves_ms=delays.halves_ms(),
         first_embedding_ms=delays.first_ms(),
+        first_wanted_ms=delays.first_wanted_ms(),
         passages=passages_of(summary.passages.seen, played.outcomes),
-        memory=memory_of([one.resident_mb for one in played.samples], peak_mb()),
+        memory=memory_of([one.resident_mb for one in played.samples[:-1]], peak_mb()),
         stages_ms=taps.watch.stages_ms(),
         hosted=played.hosted(),
     )
 
 
-def _play(job: Job, taps: Taps, *, realtime: bool, every_face: bool) -> _Played:
+def _play(job: Job, taps: Taps, *, realtime: bool) -> _Played:
     data: dict[str, Any] = {
         "name": "bench",
         "permit": "demo",
         "cameras": [{"name": "bench", "options": {"url": job.video, "loop": job.loop, "realtime": realtime}}],
         "watchlist": {"images": str(PORTRAITS)},
-        "tracker": {"options": {"every_face": every_face}},
+        "tracker": {"options": {"every_face": job.exhaustive}},
         "runtime": {"compute_threads": job.threads},
     }
     registry = taps.registry(Registry.discover())
@@ -139,11 +142,10 @@ async def _run(session: Session) -> tuple[Summary, list[_Sample]]:
 
 
 async def _watch(session: Session, samples: list[_Sample]) -> None:
-    while not session.is_started:
-        await anyio.sleep(START_S)
     while True:
-        samples.append(_sample(session.summary()))
-        await anyio.sleep(SAMPLE_S)
+        if session.is_started:
+            samples.append(_sample(session.summary()))
+        await anyio.sleep(SAMPLE_S if samples else START_S)
 
 
 def _sample(summary: Summary) -> _Sample:
@@ -157,13 +159,14 @@ def _sample(summary: Summary) -> _Sample:
 
 
 def passages_of(seen: int, outcomes: Sequence[Outcome]) -> Passages:
-    """Count what passages of more than a second got."""
+    """Count what the passages of more than a second got."""
     long = [outcome for outcome in outcomes if outcome.seconds > LONG_S]
     shown = [outcome for outcome in long if not (outcome.reason or "").startswith("gated_")]
     return Passages(
         seen=seen,
         over_1_s=len(long),
         gated_over_1_s=len(long) - len(shown),
+        under_five_over_1_s=sum(outcome.probes < ENOUGH for outcome in shown),
         fewest_embeddings=min((outcome.probes for outcome in shown), default=None),
     )
 
@@ -176,20 +179,20 @@ def memory_of(samples_mb: Sequence[float | None], peak: float | None) -> Memory:
 
 def peak_mb() -> float | None:
     """Return the most memory that this process has had resident so far, 10^6 bytes."""
-    if sys.platform == "linux":
-        # The kernel's ru_maxrss begins with the size of the process that started this one.
-        return _proc_status_mb("VmHWM")
-    if sys.platform == "win32":
+    # On Linux ru_maxrss begins with the size of the process that started this one.
+    known = _proc_status_mb("VmHWM")
+    if known is not None:
+        return known
+    try:
+        import resource  # noqa: PLC0415  (not everywhere)
+    except ImportError:
         return None
-    import resource  # noqa: PLC0415  (not on Windows)
-
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
 def _proc_status_mb(field: str) -> float | None:
-    if sys.platform != "linux":
+    if not PROC_STATUS.exists():
         return None
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(field):
-            return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    return None
+    sizes = dict(line.split(":", 1) for line in PROC_STATUS.read_text(encoding="utf-8").splitlines())
+    return round(int(sizes[field].split()[0]) * 1024 / 1e6, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +29,7 @@ __all__ = [
     "Report",
     "Run",
     "Speed",
+    "compute_threads",
     "growth",
     "quantiles",
     "ratio",
@@ -126,8 +129,10 @@ class Passages(Struct, frozen=True, kw_only=True):
     over_1_s: int
     gated_over_1_s: int
     """Of those: passages that never showed a face good enough to embed."""
+    under_five_over_1_s: int
+    """Of the others: those that pooled fewer than five embeddings."""
     fewest_embeddings: int | None
-    """Pooled by any other passage of more than a second."""
+    """That any of the others pooled."""
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -141,7 +146,7 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 
 class Paced(Struct, frozen=True, kw_only=True):
-    """One run at the clip's own speed, with the tracker's usual choice of faces."""
+    """One run at the clip's own speed."""
 
     seconds: float
     frames: Frames
@@ -153,6 +158,8 @@ class Paced(Struct, frozen=True, kw_only=True):
     """First and second half of the run: from capture until the embedder returns, so a little less."""
     first_embedding_ms: Quantiles
     """Of each passage: from the capture of the first frame that shows it until its first embedding."""
+    first_wanted_ms: Quantiles
+    """The same, from the capture of the face that was embedded first: without the wait for one good enough."""
     passages: Passages
     memory: Memory
     stages_ms: dict[str, Quantiles]
@@ -178,6 +185,11 @@ class Report(Struct, frozen=True, kw_only=True):
     """Pipeline / sequential, median of the pairs."""
     speedups: list[float] = field(default_factory=list)
     paced: Paced
+
+
+def compute_threads() -> int:
+    """Return how many threads infer: one for each core that this process may use, as the kernel has it by default."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def speed(runs: Sequence[Run]) -> Speed:

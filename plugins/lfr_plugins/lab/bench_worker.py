@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m lfr_plugins.lab.bench_worker`, a job on stdin, a result on stdout.
+"""One measurement in a process of its own: a job comes on stdin, its result goes to stdout.
 
 It ends when its stdin does, so that it cannot outlive whoever started it.
 """

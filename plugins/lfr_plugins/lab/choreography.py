@@ -19,7 +19,7 @@ FRAMES_PER_S = 25
 FRAMES = 400
 VIEW = View(width=1280, height=720, focal_px=1700.0, horizon_px=270.0, camera_height_m=1.74)
 
-_START_DEPTH_M, _LEAVE_DEPTH_M = 10.3, 2.55
+_START_DEPTH_M, _LEAVE_DEPTH_M = 10.3, 1.85
 _STEPS_PER_S = 1.9
 _BEHIND_ARCH_M = 0.1
 
@@ -84,7 +84,7 @@ def pose_at(walk: Walk, time_s: float) -> Pose | None:
     if since < 0:
         return None
     x, depth = _position(walk, since)
-    if depth < _LEAVE_DEPTH_M - 1.6 or abs(x) * VIEW.scale(depth) > VIEW.width * 0.86:
+    if depth < _LEAVE_DEPTH_M - 1.2 or abs(x) * VIEW.scale(depth) > VIEW.width * 0.86:
         return None
     later, _ = _position(walk, since + 0.02)
     phase = (walk.step + since * _STEPS_PER_S / 2) % 1.0
@@ -104,7 +104,7 @@ def _position(walk: Walk, since_s: float) -> tuple[float, float]:
     entering = _ease(since_s / 1.7)
     beside = walk.enters_from * 1.75
     x = beside + (walk.lane_m - beside) * entering
-    leaving = max(0.0, (_LEAVE_DEPTH_M - depth) / 1.35)
+    leaving = max(0.0, (_LEAVE_DEPTH_M - depth) / 1.05)
     return x + math.copysign(0.62, walk.lane_m) * leaving**1.6, depth
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import av
 import cv2
@@ -33,6 +33,7 @@ __all__ = ["GroundTruth", "WalkPast", "render"]
 _THREADS = 2
 _AHEAD = 6
 """How many frames are in the making at once: enough for the encoder never to wait, few enough to bound memory."""
+_CODEC: Final = "libx264"
 _ENCODER_OPTIONS = {"crf": "23", "preset": "veryfast"}
 
 
@@ -48,7 +49,7 @@ class WalkPast(Struct, frozen=True, kw_only=True):
 
 
 def render(path: Path, *, progress: Callable[[float], None] | None = None) -> WalkPast:
-    """Render the walk-past clip as H.264 into `path`, which must end in a suffix that names a container (`.mp4`).
+    """Render the walk-past clip as H.264 in MP4.
 
     Args:
         path: the clip. It is written beside, then renamed: it exists whole or not at all.
@@ -58,7 +59,7 @@ def render(path: Path, *, progress: Callable[[float], None] | None = None) -> Wa
         What was rendered, with the ground truth of who passes when.
 
     Raises:
-        PermanentError: the folder does not exist, or this FFmpeg cannot encode H.264 into such a file.
+        PermanentError: the folder does not exist, or this FFmpeg cannot encode H.264.
         PassingError: the file cannot be written (full disk, missing rights).
     """
     if not path.parent.is_dir():
@@ -69,14 +70,10 @@ def render(path: Path, *, progress: Callable[[float], None] | None = None) -> Wa
     try:
         _encode(beside, Compositor.build(VIEW, PASSAGES), progress)
         beside.replace(path)
-    except av.error.FFmpegError as error:
-        if isinstance(error, OSError):
-            raise PassingError(
-                f"{path}: cannot write the demo's clip ({error}); free space or choose another"
-            ) from error
-        raise PermanentError(f"{path}: cannot encode the demo's clip as H.264 ({error})") from error
     except OSError as error:
         raise PassingError(f"{path}: cannot write the demo's clip ({error}); free space or choose another") from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise PermanentError(f"{path}: cannot encode the demo's clip, PyAV needs libx264 ({error})") from error
     finally:
         beside.unlink(missing_ok=True)
     return WalkPast(path=path, frames=FRAMES, fps=FRAMES_PER_S, size=(VIEW.width, VIEW.height),
@@ -84,8 +81,8 @@ def render(path: Path, *, progress: Callable[[float], None] | None = None) -> Wa
 
 
 def _encode(path: Path, compositor: Compositor, progress: Callable[[float], None] | None) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FRAMES_PER_S, options=_ENCODER_OPTIONS)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream(_CODEC, rate=FRAMES_PER_S, options=_ENCODER_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = VIEW.width, VIEW.height, "yuv420p"
         stream.time_base = Fraction(1, FRAMES_PER_S)
         stream.thread_count = _THREADS

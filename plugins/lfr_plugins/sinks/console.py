@@ -1,0 +1,74 @@
+"""The sink `console`: alerts on the terminal, for whoever sits in front of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from lfr_kernel.api import PermanentError
+from lfr_plugins.sinks.wording import local_clock, printable
+
+if TYPE_CHECKING:
+    from lfr_kernel.api import Alert, NoConfig, SinkContext
+
+__all__ = ["ConsoleSink", "as_text"]
+
+_REMEMBERED = 4096
+
+
+def as_text(alert: Alert) -> Text:
+    """Return an alert as two lines for a person to read."""
+    faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
+    time = local_clock(alert.alerted_at_ns)
+    return Text.assemble(
+        (time, "dim"),
+        "  ",
+        ("ALERT", "bold yellow"),
+        f"  {printable(alert.camera)}: may be ",
+        (printable(alert.person), "bold"),
+        ", similarity ",
+        (f"{alert.similarity:.2f}", "bold yellow"),
+        f" against threshold {alert.threshold:.2f}, {faces} pooled\n",
+        (f"{' ' * len(time)}  A proposal for a person to decide. Alert {printable(alert.id)}", "dim"),
+    )
+
+
+class ConsoleSink:
+    """Prints alerts to stderr: coloured on a terminal unless NO_COLOR is set, plain elsewhere. Keeps nothing."""
+
+    def __init__(self, config: NoConfig, context: SinkContext) -> None:
+        del config
+        self._context = context
+        self._printed: deque[str] = deque(maxlen=_REMEMBERED)
+
+    async def deliver(self, alert: Alert) -> None:
+        """Print one alert, unless it has been.
+
+        Raises:
+            PermanentError: stderr is closed.
+        """
+        if alert.id not in self._printed:
+            await self._context.run_blocking(partial(self._print, alert))
+
+    def _print(self, alert: Alert) -> None:
+        # Made for each alert: a live status line takes stderr over while it is shown.
+        console = Console(stderr=True, highlight=False)
+        try:
+            console.print(as_text(alert), soft_wrap=True)
+        except (OSError, ValueError) as error:
+            raise PermanentError(
+                f"cannot print alerts, stderr is gone ({error}); use the sink jsonl where there is no terminal"
+            ) from error
+        self._printed.append(alert.id)
+
+    async def expire(self, before_ns: int) -> int:
+        """Nothing is kept."""
+        del before_ns
+        return 0
+
+    async def close(self) -> None:
+        """Nothing is open."""
