@@ -1,6 +1,12 @@
-"""Everything that a plugin may import. Names listed here are stable; nothing else of the kernel is."""
+"""Everything that a plugin may import. Names listed here are stable; nothing else of the kernel is.
 
-from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Picture
+Most are the contracts of the stages. Commands also get what it takes to run a profile (`run_profile`, or
+`parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`) and the bare runtime
+(`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
+"""
+
+from lfr_kernel.cli.run import run_profile
+from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture
 from lfr_kernel.plugins import (
     API_VERSION,
     CameraPlugin,
@@ -10,23 +16,30 @@ from lfr_kernel.plugins import (
     IndexPlugin,
     NoConfig,
     Plugin,
+    Registry,
     RetentionPlugin,
     SinkPlugin,
     TrackerPlugin,
     hookimpl,
 )
+from lfr_kernel.profile import parse_profile
+from lfr_kernel.runtime import Actor, Consumes, Edge, Policy, Source, System
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
+from lfr_kernel.session import Listener, Session
 from lfr_kernel.stages.alignment import similarity_transforms
 from lfr_kernel.stages.camera import Camera, EndOfInput, Pace, Reading
 from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder
 from lfr_kernel.stages.index import Candidates, Index
+from lfr_kernel.stages.measure import Quantiles
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 from lfr_kernel.stages.tracker import TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.telemetry import Summary
 
 __all__ = [
     "API_VERSION",
+    "Actor",
     "Alert",
     "AlertSink",
     "Biometric",
@@ -34,9 +47,11 @@ __all__ = [
     "CameraPlugin",
     "Candidates",
     "CommandPlugin",
+    "Consumes",
     "Detections",
     "Detector",
     "DetectorPlugin",
+    "Edge",
     "Embedder",
     "EmbedderPlugin",
     "EndOfInput",
@@ -46,18 +61,27 @@ __all__ = [
     "Index",
     "IndexPlugin",
     "LfrError",
+    "Listener",
     "NoConfig",
+    "Outcome",
     "Pace",
     "PassingError",
     "PermanentError",
     "Picture",
     "Plugin",
+    "Policy",
+    "Quantiles",
     "Reading",
     "RecordClass",
+    "Registry",
     "Retention",
     "RetentionPlugin",
+    "Session",
     "SinkContext",
     "SinkPlugin",
+    "Source",
+    "Summary",
+    "System",
     "TrackEnded",
     "TrackOpened",
     "TrackUpdate",
@@ -66,5 +90,7 @@ __all__ = [
     "Wanted",
     "describe",
     "hookimpl",
+    "parse_profile",
+    "run_profile",
     "similarity_transforms",
 ]

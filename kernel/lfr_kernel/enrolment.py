@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.governance.watchlist import Enrolled, Rejected, Watchlist
 from lfr_kernel.messages import Biometric
-from lfr_kernel.runtime import LfrError, PermanentError
+from lfr_kernel.runtime import PermanentError, describe
 from lfr_kernel.stages.alignment import similarity_transforms
+from lfr_kernel.stages.camera import EndOfInput
 from lfr_kernel.stages.embedder import embed_crops
 
 if TYPE_CHECKING:
@@ -107,19 +107,27 @@ async def enrol(
 
     async def work() -> None:
         for number in waiting:
-            results[number] = await lane.run(_enrol_one, photos[number], reader, detector, embedder, deadline_s=PHOTO_S)
+            photo = photos[number]
+            try:
+                results[number] = await lane.run(
+                    _enrol_one, photo, reader, detector, embedder, deadline_s=PHOTO_S, discard=_erase
+                )
+            except EnrolmentError:
+                raise
+            except Exception as error:  # noqa: BLE001  (whatever it was, say which photograph it was)
+                raise EnrolmentError(f"watchlist photograph {photo.path}: {describe(error)}") from None
             progress(len(results), len(photos))
 
     try:
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(lane.workers, detector.max_concurrency, embedder.max_concurrency)):
+            for _ in range(max(1, min(lane.workers, detector.max_concurrency, embedder.max_concurrency))):
                 tasks.start_soon(work)
-    except ExceptionGroup as group:
+    except BaseException as error:
         for result in results.values():
-            if isinstance(result, Enrolled):
-                result.template.erase()
-                result.portrait.erase()
-        raise group.exceptions[0] from None
+            _erase(result)
+        if isinstance(error, ExceptionGroup):
+            raise error.exceptions[0] from None
+        raise
     ordered = [results[number] for number in range(len(photos))]
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
     rejected = [result for result in ordered if isinstance(result, Rejected)]
@@ -138,16 +146,22 @@ def _enrol_one(photo: Photo, reader: CameraPlugin, detector: Detector, embedder:
         return Rejected(photo=name, reason=f"expected exactly one face, found {found}")
     width, height = embedder.crop_size
     affine = similarity_transforms(faces.landmarks, embedder.landmark_template)[0]
-    crop = picture.patch(affine, (width, height))[None]
-    template = embed_crops(embedder, crop, mirrored=True)
-    portrait = picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE))
-    crop.fill(0)
-    return Enrolled(
-        person=photo.person,
-        photo=name,
-        template=Biometric(template[0]),
-        portrait=Biometric(np.ascontiguousarray(portrait)),
-    )
+    portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
+    crop = picture.patch(affine, (width, height))
+    try:
+        template = embed_crops(embedder, crop[None], mirrored=True)
+    except BaseException:
+        portrait.erase()
+        raise
+    finally:
+        crop.fill(0)
+    return Enrolled(person=photo.person, photo=name, template=Biometric(template[0]), portrait=portrait)
+
+
+def _erase(result: Enrolled | Rejected) -> None:
+    if isinstance(result, Enrolled):
+        result.template.erase()
+        result.portrait.erase()
 
 
 def _read(path: Path, reader: CameraPlugin) -> Picture:
@@ -155,8 +169,8 @@ def _read(path: Path, reader: CameraPlugin) -> Picture:
     try:
         camera.open()
         reading = camera.read()
-    except LfrError as error:
-        raise EnrolmentError(f"watchlist photograph {path}: {error}") from None
+    except EndOfInput:
+        reading = None
     finally:
         camera.close()
     if reading is None:

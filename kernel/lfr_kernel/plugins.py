@@ -6,16 +6,19 @@ that implements the one hook, `lfr_plugins`. The built-ins come in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 import pluggy
-from msgspec import Struct, field
+from msgspec import Struct
 
+from lfr_kernel.decoding import suggest
 from lfr_kernel.runtime.errors import PermanentError, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import click
 
     from lfr_kernel.stages.camera import Camera
@@ -49,6 +52,7 @@ GROUP = "lfr_kernel.plugins"
 API_VERSION = 1
 """Rises when a contract changes so that older plugins cannot work."""
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 hookspec = pluggy.HookspecMarker("lfr_kernel")
 hookimpl = pluggy.HookimplMarker("lfr_kernel")
 
@@ -66,7 +70,7 @@ class Plugin(Struct, frozen=True, kw_only=True, eq=False):
 
     stage: ClassVar[str]
     name: str
-    """How profiles refer to it: lower case, unique within its stage."""
+    """How profiles refer to it: 1 to 32 lower-case letters, digits, - and _; unique within its stage."""
     api: int
     """The API version it was written for; see `API_VERSION`."""
     summary: str = ""
@@ -143,82 +147,128 @@ class Installed(Struct, frozen=True, kw_only=True, eq=False):
     """A plugin, and where it came from."""
 
     plugin: Any
-    distribution: str = field(default="")
-    version: str = field(default="")
+    distribution: str = ""
+    version: str = ""
 
     @property
     def origin(self) -> str:
         """`distribution version`, for messages."""
-        return f"{self.distribution} {self.version}".strip()
+        return f"{self.distribution} {self.version}".strip() or "an unknown distribution"
 
 
 class Registry:
     """The plugins that are installed, by stage and name."""
 
     def __init__(self, installed: Sequence[Installed]) -> None:
+        """Take in `installed`. Raises PluginError, which names every plugin that cannot be used."""
         self._plugins: dict[tuple[str, str], Installed] = {}
-        for one in installed:
-            self._add(one)
+        _raise_all([mistake for one in installed for mistake in self._add(one)])
 
     @classmethod
     def discover(cls) -> Registry:
-        """Load every entry point of the group. Raises PluginError for one that cannot be used."""
-        manager = pluggy.PluginManager("lfr_kernel")
-        manager.add_hookspecs(Hooks)
-        return cls([plugin for found in entry_points(group=GROUP) for plugin in _load(manager, found)])
+        """Load every entry point of the group. Raises PluginError, which names every plugin that cannot be used."""
+        installed: list[Installed] = []
+        mistakes: list[str] = []
+        for found in sorted(entry_points(group=GROUP), key=_place):
+            try:
+                installed += _load(found)
+            except PluginError as error:
+                mistakes.append(str(error))
+        _raise_all(mistakes)
+        return cls(installed)
 
-    def _add(self, one: Installed) -> None:
-        plugin = one.plugin
-        if not isinstance(plugin, Plugin) or type(plugin) is Plugin:
-            raise PluginError(
-                f"lfr_plugins() of {one.origin} returned {plugin!r}; expected DetectorPlugin, CameraPlugin and so on"
-            )
-        if plugin.api != API_VERSION:
-            raise PluginError(
-                f"{plugin.stage} plugin {plugin.name!r} of {one.origin} was written for API version {plugin.api}; "
-                f"this kernel has {API_VERSION}: install a version of it that fits"
-            )
-        key = (plugin.stage, plugin.name)
-        if key in self._plugins:
-            raise PluginError(
-                f"{plugin.stage} plugin {plugin.name!r} of {one.origin} has the name of one of "
-                f"{self._plugins[key].origin}; uninstall one of the two"
-            )
-        self._plugins[key] = one
+    def _add(self, one: Installed) -> list[str]:
+        mistake = _mistake(one)
+        if mistake is None:
+            key = (one.plugin.stage, one.plugin.name)
+            other = self._plugins.setdefault(key, one)
+            if other is not one:
+                mistake = f"{_title(one)} has the name of one of {other.origin}; uninstall one of the two"
+        return [] if mistake is None else [mistake]
 
     def get(self, stage: str, name: str) -> Any:
         """Return the plugin. Raises PluginError, which lists what there is."""
-        found = self._plugins.get((stage, name))
-        if found is None:
-            raise PluginError(f"no {stage} plugin {name!r} is installed; there are: {', '.join(self.names(stage))}")
-        return found.plugin
+        return self.origin(stage, name).plugin
 
     def origin(self, stage: str, name: str) -> Installed:
-        """Return the plugin with where it came from."""
-        return self._plugins[stage, name]
+        """Return the plugin with where it came from. Raises PluginError, which lists what there is."""
+        found = self._plugins.get((stage, name))
+        if found is None:
+            names = self.names(stage)
+            there = f"there are: {', '.join(names)}" if names else "there is none"
+            raise PluginError(f"no {stage} plugin {name!r} is installed; {there}{suggest(name, names)}")
+        return found
 
     def names(self, stage: str) -> list[str]:
         """Return the names of the plugins of one stage."""
         return sorted(name for where, name in self._plugins if where == stage)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Installed]:
         return iter(self._plugins.values())
 
 
-def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> list[Installed]:
-    name = entry_point.dist.name if entry_point.dist else "unknown"
-    version = entry_point.dist.version if entry_point.dist else ""
-    where = f"plugin {entry_point.name!r} ({entry_point.value}) of {name} {version}"
+def _raise_all(mistakes: Sequence[str]) -> None:
+    if mistakes:
+        raise PluginError("\n".join(mistakes))
+
+
+def _place(found: EntryPoint) -> tuple[bool, str, str]:
+    """Put our own first, so that whoever takes one of our names is the one that is named for it."""
+    distribution = found.dist.name if found.dist else ""
+    return (distribution != "lfr-kernel", distribution, found.name)
+
+
+def _title(one: Installed) -> str:
+    return f"{one.plugin.stage} plugin {one.plugin.name!r} of {one.origin}"
+
+
+def _mistake(one: Installed) -> str | None:
+    """Return what is wrong with a declaration, or None. msgspec does not check what is constructed directly."""
+    plugin = one.plugin
+    if not isinstance(plugin, Plugin) or type(plugin) is Plugin:
+        return f"lfr_plugins() of {one.origin} returned {plugin!r}; expected DetectorPlugin, CameraPlugin and so on"
+    title = _title(one)
+    if plugin.api != API_VERSION:
+        return (
+            f"{title} was written for API version {plugin.api}; this kernel has {API_VERSION}: "
+            "install a version of it that fits"
+        )
+    unfit = _unfit(plugin)
+    return None if unfit is None else f"{title}: {unfit}"
+
+
+def _unfit(plugin: Any) -> str | None:
+    if not isinstance(plugin.name, str) or not _NAME.fullmatch(plugin.name):
+        return "expected a name of 1 to 32 lower-case letters, digits, - and _"
+    if not callable(plugin.create):
+        return f"expected `create` to be a function, got {plugin.create!r}"
+    if not isinstance(plugin.config, type) or not issubclass(plugin.config, Struct):
+        return f"expected `config` to be a msgspec.Struct class, got {plugin.config!r}"
     try:
-        registered = manager.register(entry_point.load(), name=f"{name}:{entry_point.name}")
+        get_type_hints(plugin.config, include_extras=True)
+    except Exception as error:  # noqa: BLE001  (annotations are code: they can fail in any way)
+        return f"the annotations of its config {plugin.config.__name__} cannot be resolved: {describe(error)}"
+    return None
+
+
+def _load(entry_point: EntryPoint) -> list[Installed]:
+    name = entry_point.dist.name if entry_point.dist else "an unknown distribution"
+    version = entry_point.dist.version if entry_point.dist else ""
+    where = f"plugin {entry_point.name!r} ({entry_point.value}) of {name} {version}".rstrip()
+    manager = pluggy.PluginManager("lfr_kernel")  # one each: what one does wrong is not held against the next
+    manager.add_hookspecs(Hooks)
+    try:
+        manager.register(entry_point.load(), name=f"{name}:{entry_point.name}")
         manager.check_pending()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{where} cannot be loaded: {describe(error)}; fix or uninstall {name}") from error
-    hooks = [one for one in manager.hook.lfr_plugins.get_hookimpls() if one.plugin_name == registered]
+    hooks = manager.hook.lfr_plugins.get_hookimpls()
     if not hooks:
         raise PluginError(f"{where}: expected a function lfr_plugins() marked with @hookimpl, found none")
     try:
-        declared = list(hooks[0].function())
+        declared: object = hooks[0].function()
     except Exception as error:
-        raise PluginError(f"{where}: lfr_plugins() failed: {describe(error)}") from error
+        raise PluginError(f"{where}: lfr_plugins() failed: {describe(error)}; fix or uninstall {name}") from error
+    if not isinstance(declared, list | tuple):
+        raise PluginError(f"{where}: expected lfr_plugins() to return a list of plugins, got {declared!r}")
     return [Installed(plugin=plugin, distribution=name, version=version) for plugin in declared]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field
 
-from lfr_kernel.decoding import Problem, decode
+from lfr_kernel.decoding import Problem, decode, join_path, shown, suggest
+from lfr_kernel.placeholders import fill_in
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from lfr_kernel.plugins import Registry
 
@@ -33,13 +33,16 @@ __all__ = [
     "parse_profile",
 ]
 
-Name = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="lower-case letters, digits, - and _; 32 at most")
-]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z", title="1 to 32 lower-case letters, digits, - and _")]
+Text = Annotated[str, Meta(min_length=1)]
+Options = Annotated[Any, Meta(title="a table", description="the plugin's own settings: see `lfr-kernel plugins`")]
 
 
 class ProfileError(PermanentError, ValueError):
     """A profile cannot be used; the text lists every mistake with file and key path."""
+
+    problems: tuple[str, ...]
+    """Each mistake: key path, what was expected, what came. Secrets are masked."""
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.problems = tuple(problems)
@@ -47,59 +50,70 @@ class ProfileError(PermanentError, ValueError):
         super().__init__(f"{source}: {count}\n" + "\n".join(f"  {source}: {problem}" for problem in problems))
 
 
-class CameraSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all parts of a profile. Prints numbers and switches only: any text of it may hold a secret."""
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({fields})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                yield name, len(value)
+            else:
+                yield name, value if isinstance(value, int | float | Section) else "…"
+
+
+class CameraSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[cameras]]`: one source of pictures."""
 
     name: Annotated[Name, Meta(description="how alerts and screens call it")]
-    plugin: Annotated[str, Meta(description="camera plugin")] = "av"
-    options: Annotated[Any, Meta(description="the plugin's own settings: see `lfr-kernel plugins`")] = field(
-        default_factory=dict
-    )
+    plugin: Annotated[Text, Meta(description="camera plugin")] = "av"
+    options: Options = field(default_factory=dict)
 
 
-class StageSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StageSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[detector]`, `[tracker]`, `[index]`, `[retention]`: which plugin, and its settings."""
 
-    plugin: Annotated[str, Meta(description="plugin of this stage; empty: the built-in one")] = ""
-    options: Annotated[Any, Meta(description="the plugin's own settings: see `lfr-kernel plugins`")] = field(
-        default_factory=dict
-    )
+    plugin: Annotated[str, Meta(description="plugin of this stage; the built-in one if not given")] = ""
+    options: Options = field(default_factory=dict)
 
 
-class EmbedderSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EmbedderSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[embedder]`: which plugin, and how it is used."""
 
-    plugin: Annotated[str, Meta(description="embedder plugin; empty: the built-in one")] = ""
+    plugin: Annotated[str, Meta(description="embedder plugin; the built-in one if not given")] = ""
     mirror_live: Annotated[
         bool, Meta(description="average each live face with its mirror image: twice the work, little gain when pooled")
     ] = False
-    options: Annotated[Any, Meta(description="the plugin's own settings: see `lfr-kernel plugins`")] = field(
-        default_factory=dict
-    )
+    options: Options = field(default_factory=dict)
 
 
-class WatchlistSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[watchlist]`: who is looked for."""
 
     images: Annotated[
-        str | tuple[str, ...],
-        Meta(description="folder (or folders) of photographs; one person a file, or a sub-folder with several"),
+        Text | Annotated[tuple[Text, ...], Meta(min_length=1)],
+        Meta(
+            title="a folder or a list of folders",
+            description="photographs of those who are looked for; one person a file, or a sub-folder with several",
+        ),
     ]
     threshold: Annotated[
         float, Meta(ge=0.2, le=1.0, description="pooled cosine similarity from which a passage alerts")
     ] = 0.6
-    reader: Annotated[str, Meta(description="camera plugin that reads photographs; it takes `path`")] = "images"
+    reader: Annotated[Text, Meta(description="camera plugin that reads photographs; it takes `path`")] = "images"
 
 
-class SinkSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[sinks]]`: where alerts go."""
 
-    plugin: Annotated[str, Meta(description="sink plugin")]
-    name: Annotated[str, Meta(description="to tell two of a kind apart; the plugin's name if empty")] = ""
+    plugin: Annotated[Text, Meta(description="sink plugin")]
+    name: Annotated[Name, Meta(description="to tell two of a kind apart; the plugin's name if not given")] = ""
     evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
-    options: Annotated[Any, Meta(description="the plugin's own settings: see `lfr-kernel plugins`")] = field(
-        default_factory=dict
-    )
+    options: Options = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -107,7 +121,7 @@ class SinkSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return self.name or self.plugin
 
 
-class RuntimeSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[runtime]`: how the machine is used."""
 
     compute_threads: Annotated[int, Meta(ge=0, le=64, description="threads for inference; 0: one a core")] = 0
@@ -123,7 +137,7 @@ class RuntimeSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 60.0
 
 
-class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole profile."""
 
     name: Annotated[Name, Meta(description="of the profile, in every output")]
@@ -131,7 +145,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["demo", "development"],
         Meta(description="`demo` plays files only; `development` opens cameras too, and is not for use on the public"),
     ]
-    cameras: Annotated[tuple[CameraSection, ...], Meta(min_length=1)]
+    cameras: Annotated[tuple[CameraSection, ...], Meta(min_length=1, title="one [[cameras]] table or more")]
     watchlist: WatchlistSection
     detector: StageSection = field(default_factory=StageSection)
     tracker: StageSection = field(default_factory=StageSection)
@@ -149,6 +163,8 @@ DEFAULT_PLUGINS = {
     "index": "usearch",
     "retention": "durations",
 }
+DEFAULT_CAMERA = "av"
+DEFAULT_READER = "images"
 
 
 def load_profile(path: Path, registry: Registry) -> tuple[Profile, Redactor]:
@@ -161,128 +177,140 @@ def load_profile(path: Path, registry: Registry) -> tuple[Profile, Redactor]:
         ProfileError: with every mistake.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ProfileError(str(path), ["expected a TOML file, found none there; check the path"]) from None
-    except IsADirectoryError:
-        raise ProfileError(str(path), ["expected a TOML file, got a folder"]) from None
-    except UnicodeDecodeError as error:
-        raise ProfileError(
-            str(path), [f"expected UTF-8 text, got byte {error.start} that is not; is it TOML?"]
-        ) from None
-    except OSError as error:
-        raise ProfileError(str(path), [f"cannot be read: {error.strerror}"]) from None
+        return parse_profile(_read(path), registry, source=str(path), here=path.resolve().parent)
+    except RecursionError:
+        raise ProfileError(str(path), ["expected TOML, got tables or lists nested too deeply"]) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(str(path), [f"expected TOML, got a syntax error: {error}"]) from None
-    return parse_profile(data, registry, source=str(path), here=path.resolve().parent)
+        # Some editors put a byte order mark before the text.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        reason = f"expected UTF-8 text, got something else from byte {error.start}; is it TOML?"
+    except ValueError as error:
+        reason = f"expected TOML, got a syntax error: {error}"
+    except FileNotFoundError:
+        reason = "expected a TOML file, found none there; check the path"
+    except OSError as error:
+        is_folder = os.path.isdir(path)  # noqa: PTH112  (Path.is_dir raises for some of the same reasons)
+        reason = "expected a TOML file, got a folder" if is_folder else f"cannot be read: {error.strerror or error}"
+    raise ProfileError(str(path), [reason])
 
 
 def parse_profile(data: dict[str, Any], registry: Registry, *, source: str, here: Path) -> tuple[Profile, Redactor]:
     """Check what a TOML parser returned; see `load_profile`."""
-    problems: list[Problem] = []
     secrets: list[str] = []
-    data = _fill_in(data, "", here, secrets, problems.append)
-    redactor = Redactor(secrets)
+    unfilled: list[Problem] = []
+    problems: list[Problem] = []
+    data = fill_in(data, here=here, environment=os.environ, secrets=secrets, note=unfilled.append)
     profile: Profile | None = decode(Profile, data, "", problems.append)
-    # Options are judged even where the rest is wrong, so that all mistakes come at once.
+    # What follows judges the raw data: it can be judged where the rest is wrong, so that all mistakes come at once.
     options = dict(_decode_options(data, registry, problems.append))
-    if profile is not None:
-        for rule in (verify_camera_names, verify_sink_names):
-            problems += rule(profile)
+    problems += verify_reader(data, registry)
+    problems += verify_names(data)
+    # A text that could not be filled in is one mistake, not two.
+    known = {problem.path for problem in unfilled}
+    problems = unfilled + [problem for problem in problems if problem.path not in known]
+    problems.sort(key=lambda problem: _place(problem.path, list(data)))
+    redactor = Redactor(secrets)
     if problems or profile is None:
         raise ProfileError(source, [redactor(str(problem)) for problem in problems])
     return _with_options(profile, options), redactor
 
 
-def _fill_in(data: Any, path: str, here: Path, secrets: list[str], note: Callable[[Problem], None]) -> Any:
-    if isinstance(data, dict):
-        return {
-            key: _fill_in(value, f"{path}.{key}" if path else key, here, secrets, note) for key, value in data.items()
-        }
-    if isinstance(data, list):
-        return [_fill_in(item, f"{path}[{number}]", here, secrets, note) for number, item in enumerate(data)]
-    if not isinstance(data, str):
-        return data
-
-    def value(found: re.Match[str]) -> str:
-        kind, _, name = found[1].partition(":")
-        if found[1] == "here":
-            return str(here)
-        if kind == "env" and name in os.environ:
-            secrets.append(os.environ[name])
-            return os.environ[name]
-        expected = (
-            f"expected environment variable {name} to be set" if kind == "env" else "expected ${env:NAME} or ${here}"
-        )
-        note(Problem(path, f"{expected}, got {found[0]}"))
-        return found[0]
-
-    return re.sub(r"\$\{([^}]*)\}", value, data)
+def _place(path: str, keys: list[str]) -> tuple[int, int]:
+    """Return where a key path belongs in the file: the place of its table, and of its entry in a list of tables."""
+    root, _, rest = path.partition(".")[0].partition("[")
+    number = rest.rstrip("]")
+    return (keys.index(root) if root in keys else -1, int(number) if number.isdigit() else -1)
 
 
-def _sections(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield (stage, key path, table) for each section that names a plugin."""
-    for stage, key in (("camera", "cameras"), ("sink", "sinks")):
-        found = data.get(key)
-        for number, table in enumerate(found if isinstance(found, list) else []):
-            if isinstance(table, dict):
-                yield stage, f"{key}[{number}]", table
-    for stage in DEFAULT_PLUGINS:
+def _tables(data: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return (key path, table) of each entry of a list of tables, as far as it is one."""
+    found = data.get(key)
+    entries = found if isinstance(found, list) else []
+    return [(f"{key}[{number}]", table) for number, table in enumerate(entries) if isinstance(table, dict)]
+
+
+def _sections(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], str]]:
+    """Yield (stage, key path, table, plugin if the table names none) for each section that has a plugin."""
+    for path, table in _tables(data, "cameras"):
+        yield "camera", path, table, DEFAULT_CAMERA
+    for path, table in _tables(data, "sinks"):
+        yield "sink", path, table, ""
+    for stage, default in DEFAULT_PLUGINS.items():
         table = data.get(stage, {})
         if isinstance(table, dict):
-            yield stage, stage, table
+            yield stage, stage, table, default
 
 
 def _decode_options(
     data: dict[str, Any], registry: Registry, note: Callable[[Problem], None]
 ) -> Iterator[tuple[str, tuple[str, Any]]]:
-    for stage, path, table in _sections(data):
-        name = table.get("plugin") or DEFAULT_PLUGINS.get(stage, "av" if stage == "camera" else "")
+    for stage, path, table, default in _sections(data):
+        name = table.get("plugin") or default
+        if not isinstance(name, str) or not name:
+            continue
         if name not in registry.names(stage):
-            if isinstance(name, str) and name:
-                there = ", ".join(registry.names(stage))
-                note(Problem(f"{path}.plugin", f"expected an installed {stage} plugin ({there}), got {name!r}"))
+            note(_unknown_plugin(f"{path}.plugin", stage, name, registry))
             continue
         found = registry.origin(stage, name)
-        where = f"{path}.options"
 
         def note_plugin(problem: Problem, origin: str = f"{stage} plugin {name!r} of {found.origin}") -> None:
             note(Problem(problem.path, f"{problem.text} ({origin})"))
 
-        yield path, (name, decode(found.plugin.config, table.get("options", {}), where, note_plugin))
+        options = table.get("options", {})
+        yield path, (str(name), decode(found.plugin.config, options, f"{path}.options", note_plugin))
+
+
+def _unknown_plugin(path: str, stage: str, name: str, registry: Registry) -> Problem:
+    names = registry.names(stage)
+    there = f"one of: {', '.join(names)}" if names else "one, but none is installed"
+    return Problem(path, f"expected an installed {stage} plugin, {there}; got {shown(name)}{suggest(name, names)}")
 
 
 def _with_options(profile: Profile, options: dict[str, tuple[str, Any]]) -> Profile:
     def filled(section: Any, path: str) -> Any:
         name, config = options[path]
-        return type(section)(
-            **{key: getattr(section, key) for key in section.__struct_fields__} | {"plugin": name, "options": config}
-        )
+        return msgspec.structs.replace(section, plugin=name, options=config)
 
-    parts: dict[str, Any] = {key: getattr(profile, key) for key in profile.__struct_fields__}
-    parts |= {stage: filled(parts[stage], stage) for stage in DEFAULT_PLUGINS}
-    parts |= {
-        key: tuple(filled(section, f"{key}[{number}]") for number, section in enumerate(parts[key]))
-        for key in ("cameras", "sinks")
-    }
-    return Profile(**parts)
+    parts: dict[str, Any] = {stage: filled(getattr(profile, stage), stage) for stage in DEFAULT_PLUGINS}
+    for key in ("cameras", "sinks"):
+        parts[key] = tuple(filled(section, f"{key}[{number}]") for number, section in enumerate(getattr(profile, key)))
+    return msgspec.structs.replace(profile, **parts)
 
 
-def verify_camera_names(profile: Profile) -> list[Problem]:
-    """Each camera has a name of its own."""
-    return _repeated("cameras", [camera.name for camera in profile.cameras])
-
-
-def verify_sink_names(profile: Profile) -> list[Problem]:
-    """Each sink has a name of its own."""
-    return _repeated("sinks", [sink.title for sink in profile.sinks])
-
-
-def _repeated(key: str, names: list[str]) -> list[Problem]:
+def verify_reader(data: dict[str, Any], registry: Registry) -> list[Problem]:
+    """The watchlist's reader is an installed camera plugin that can be made with nothing but a `path`."""
+    section = data.get("watchlist")
+    name = (section.get("reader") or DEFAULT_READER) if isinstance(section, dict) else DEFAULT_READER
+    path = "watchlist.reader"
+    if not isinstance(name, str):
+        return []
+    if name not in registry.names("camera"):
+        return [_unknown_plugin(path, "camera", name, registry)]
+    problems: list[Problem] = []
+    found = registry.origin("camera", name)
+    decode(found.plugin.config, {"path": "photograph.jpg"}, "options", problems.append)
     return [
-        Problem(key, f"expected names that differ, got {name!r} {count} times; set `name`")
-        for name, count in Counter(names).items()
-        if count > 1
-    ]
+        Problem(
+            path, f"expected a camera plugin that reads photographs by their `path`, got {name!r} of {found.origin}"
+        )
+    ] * bool(problems)
+
+
+def verify_names(data: dict[str, Any]) -> list[Problem]:
+    """Each camera has a name of its own, and so has each sink."""
+    problems = []
+    for key, first_choice in (("cameras", ""), ("sinks", "plugin")):
+        owners: dict[str, str] = {}
+        for path, table in _tables(data, key):
+            name = table.get("name") or table.get(first_choice)
+            if not isinstance(name, str):
+                continue
+            owner = owners.setdefault(name, path)
+            if owner != path:
+                where = join_path(path, "name")
+                problems.append(Problem(where, f"expected a name that {owner} does not have, got {shown(name)}"))
+    return problems

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from lfr_kernel import __version__
 from lfr_kernel.cli.check import check
+from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.run import run_profile
-from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.plugins import PluginError, Registry
-from lfr_kernel.profile import ProfileError
-from lfr_kernel.redaction import Redactor
-from lfr_kernel.runtime import LfrError, describe
-from lfr_kernel.session import StoppedBeforeStartError
-from lfr_kernel.wiring import WiringError
+from lfr_kernel.runtime import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 __all__ = ["cli", "main"]
 
@@ -40,35 +35,52 @@ Exit codes: 0 a normal end (Ctrl-C included), 1 a failed run, 2 wrong usage or a
 class Commands(click.Group):
     """The commands of the kernel and, made only when asked for, those of plugins."""
 
-    _registry: Registry | None = None
-
-    @property
-    def registry(self) -> Registry:
-        """The plugins that are installed."""
-        if self._registry is None:
-            self._registry = Registry.discover()
-        return self._registry
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See `click.Group`."""
-        return sorted({*super().list_commands(ctx), *self.registry.names("command")})
+        return sorted({*super().list_commands(ctx), *registry_of(ctx).names("command")})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See `click.Group`."""
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in self.registry.names("command"):
+        if own is not None or cmd_name not in registry_of(ctx).names("command"):
             return own
-        command: click.Command = self.registry.get("command", cmd_name).create()
-        return command
+        return _made(registry_of(ctx), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their one line, without making those of plugins."""
         rows = []
         for name in self.list_commands(ctx):
             own = self.commands.get(name)
-            rows.append((name, own.get_short_help_str(80) if own else self.registry.get("command", name).summary))
+            rows.append((name, own.get_short_help_str(80) if own else registry_of(ctx).get("command", name).summary))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def registry_of(ctx: click.Context) -> Registry:
+    """Return the plugins that are installed, found once for each call of the command line."""
+    state: dict[str, Any] = ctx.find_root().ensure_object(dict)
+    if "registry" not in state:
+        registry = Registry.discover()
+        for name in registry.names("command"):
+            if name in cli.commands:
+                origin = registry.origin("command", name).origin
+                raise PluginError(f"command plugin {name!r} of {origin} has the name of a command of the kernel")
+        state["registry"] = registry
+    found: Registry = state["registry"]
+    return found
+
+
+def _made(registry: Registry, name: str) -> click.Command:
+    found = registry.origin("command", name)
+    try:
+        command: object = found.plugin.create()
+    except Exception as error:
+        raise PluginError(f"command plugin {name!r} of {found.origin} cannot be made: {describe(error)}") from error
+    if not isinstance(command, click.Command):
+        raise PluginError(
+            f"command plugin {name!r} of {found.origin}: expected `create` to return a click.Command, got {command!r}"
+        )
+    return command
 
 
 @click.group(
@@ -92,7 +104,8 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     else at once. With --profile it runs that profile until its inputs end, the time is up, or Ctrl-C (a second Ctrl-C
     ends it at once).
     """
-    ctx.obj = {"debug": debug or ctx.obj.get("debug", False), "registry": ctx.command.registry}  # type: ignore[attr-defined]
+    registry = registry_of(ctx)
+    ctx.obj["debug"] = debug or ctx.obj.get("debug", False)
     if ctx.invoked_subcommand is not None:
         if path is not None:
             raise click.UsageError(f"--profile runs a profile; {ctx.invoked_subcommand!r} is a command of its own")
@@ -100,13 +113,7 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     if path is None:
         click.echo(ctx.get_help())
         ctx.exit(2)
-    ctx.exit(run_profile(_as_path(path), ctx.obj["registry"], duration_s=duration, as_json=as_json, debug=debug))
-
-
-def _as_path(path: str) -> Path:
-    from pathlib import Path  # noqa: PLC0415  (click gives text)
-
-    return Path(path)
+    ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
 
 
 cli.add_command(check)
@@ -120,9 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     state: dict[str, Any] = {"debug": debug}
     try:
         code = cli.main(given, prog_name="lfr-kernel", standalone_mode=False, obj=state)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = 2
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -130,26 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo("stopped", err=True)
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         code = 1
     except Exception as error:  # noqa: BLE001  (the last place that can make it readable)
-        code = _report(error, debug=debug)
+        code = report(error, debug=debug)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report(error: Exception, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    redact = Redactor()
-    if isinstance(error, StoppedBeforeStartError):
-        click.echo(str(error), err=True)
-        return 130
-    click.secho(f"error: {redact(_text(error))}", fg="red", err=True)
-    if not isinstance(error, LfrError) and not debug:
-        click.echo("this is not an error we expected: run again with --debug and report what it prints", err=True)
-    is_usage = isinstance(error, ProfileError | PluginError | PermitRefusedError | WiringError)
-    return 2 if is_usage else 1
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, LfrError) and str(error) else describe(error)
+def _let_go_of_stdout() -> None:
+    """Whoever read stdout has gone (`| head`): let the interpreter flush what is left into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

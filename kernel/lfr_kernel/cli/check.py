@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,21 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from lfr_kernel.cli.errors import text_of
+from lfr_kernel.cli.screen import printable
 from lfr_kernel.enrolment import find_photos
 from lfr_kernel.profile import load_profile
-from lfr_kernel.runtime import describe
+from lfr_kernel.runtime import PassingError
 from lfr_kernel.session import Session
 from lfr_kernel.wiring import connect, nodes_of, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lfr_kernel.plugins import Registry
-    from lfr_kernel.profile import CameraSection
+    from lfr_kernel.profile import CameraSection, Profile
     from lfr_kernel.redaction import Redactor
-    from lfr_kernel.stages.camera import Camera
+    from lfr_kernel.stages.camera import Camera, Pace, Reading
     from lfr_kernel.stages.detector import Detector
 
 __all__ = ["check"]
@@ -27,71 +32,107 @@ __all__ = ["check"]
 FIRST_PICTURE_TRIES = 20
 
 
-@click.command()
+@click.command(short_help="Find every mistake in a profile before you run it.")
 @click.argument("profile", type=click.Path())
 @click.option("--graph", is_flag=True, help="Print the graph with policies and lanes.")
 @click.option("--live", is_flag=True, help="Load the models and open the cameras, too.")
-@click.pass_obj
-def check(state: dict[str, Any], profile: str, *, graph: bool, live: bool) -> None:
+@click.pass_context
+def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     """Check a profile: every mistake at once, with file, key path, what was expected and what came."""
-    registry: Registry = state["registry"]
+    registry: Registry = ctx.obj["registry"]
     loaded, redactor = load_profile(Path(profile), registry)
-    session = Session(loaded, registry)
-    paces = session.check_permit()
-    nodes = nodes_of(loaded, paces)
-    edges = connect(nodes)
-    console = Console()
-    _say(console, "profile", f"{loaded.name}: {len(loaded.cameras)} cameras, {len(loaded.sinks)} sinks")
-    _say(console, "permit", str(session.permit))
-    photos = find_photos(loaded.watchlist.images)
-    people = len({photo.person for photo in photos})
-    _say(
-        console, "watchlist", f"{people} people, {len(photos)} photographs, threshold {loaded.watchlist.threshold:.2f}"
-    )
-    if graph:
-        console.print()
-        console.print(Text(render(nodes, edges)))
-    if live and not _check_live(console, registry, loaded, redactor):
-        raise click.exceptions.Exit(1)
-    _say(console, "ok", "nothing wrong found" if live else "nothing wrong found; --live opens models and cameras too")
+    checks = _Checks(loaded, registry, redactor)
+    paces: dict[str, Pace] | None = checks.look("permit", checks.permit)
+    checks.look("watchlist", checks.watchlist)
+    if paces is not None:
+        checks.look("graph", partial(checks.graph, paces, is_shown=graph))
+    if live:
+        checks.live()
+    if not checks.code:
+        checks.say("ok", "nothing wrong found" if live else "nothing wrong found; --live opens models and cameras too")
+    ctx.exit(checks.code)
 
 
-def _say(console: Console, what: str, text: str, style: str = "green") -> None:
-    console.print(Text.assemble((f"{what:>10}  ", style), text), soft_wrap=True)
+class _Checks:
+    """Looks at one thing after the other, so that what is wrong with one does not hide the next."""
+
+    def __init__(self, profile: Profile, registry: Registry, redactor: Redactor) -> None:
+        self.code = 0
+        self._profile = profile
+        self._registry = registry
+        self._redact = redactor
+        self._console = Console(highlight=False)
+        self.say("profile", f"{profile.name}: cameras {len(profile.cameras)}, sinks {len(profile.sinks)}")
+
+    def say(self, what: str, text: str, style: str = "green") -> None:
+        self._console.print(
+            Text.assemble((f"{printable(self._redact(what)):>10}  ", style), self._redact(text)), soft_wrap=True
+        )
+
+    def look(self, what: str, at: Callable[[], Any], code: int = 2) -> Any:
+        """Return what `at` returns; if it fails, say so, remember the exit code and return None."""
+        try:
+            return at()
+        except Exception as error:  # noqa: BLE001  (shown beside the other mistakes)
+            self.say(what, text_of(error), "bold red")
+            self.code = max(self.code, code)
+            return None
+
+    def permit(self) -> dict[str, Pace]:
+        session = Session(self._profile, self._registry)
+        paces = session.check_permit()
+        self.say("permit", str(session.permit))
+        return paces
+
+    def watchlist(self) -> None:
+        watchlist = self._profile.watchlist
+        photos = find_photos(watchlist.images)
+        people = len({photo.person for photo in photos})
+        self.say("watchlist", f"people {people}, photographs {len(photos)}, threshold {watchlist.threshold:.2f}")
+
+    def graph(self, paces: dict[str, Pace], *, is_shown: bool) -> None:
+        nodes = nodes_of(self._profile, paces)
+        edges = connect(nodes)
+        if is_shown:
+            self._console.print(Text(f"\n{render(nodes, edges)}\n"), soft_wrap=True)
+
+    def live(self) -> None:
+        detector: Detector | None = self.look("detector", self._detector, code=1)
+        self.look("embedder", self._embedder, code=1)
+        for camera in self._profile.cameras:
+            self.look(camera.name, partial(self._camera, camera, detector), code=1)
+        if detector is not None:
+            detector.close()
+
+    def _detector(self) -> Detector:
+        section = self._profile.detector
+        detector: Detector = self._registry.get("detector", section.plugin).create(section.options)
+        self.say("detector", f"{section.plugin}, model {detector.digest[:12]}…")
+        return detector
+
+    def _embedder(self) -> None:
+        section = self._profile.embedder
+        embedder = self._registry.get("embedder", section.plugin).create(section.options)
+        self.say("embedder", f"{section.plugin}, model {embedder.digest[:12]}…, {embedder.dimension} numbers a face")
+        embedder.close()
+
+    def _camera(self, section: CameraSection, detector: Detector | None) -> None:
+        camera: Camera = self._registry.get("camera", section.plugin).create(section.options)
+        reading = _first(camera)
+        if reading is None:
+            raise PassingError("opened, but no picture came")
+        width, height = reading.picture.size
+        smallest = ""
+        if detector is not None:
+            pixels = detector.smallest_face_px(width, height)
+            smallest = f"; the smallest face that can be found: {pixels:.0f} px wide"
+        self.say(section.name, f"{width}x{height}, {camera.pace}{smallest}")
 
 
-def _check_live(console: Console, registry: Registry, profile: Any, redactor: Redactor) -> bool:
-    detector = registry.get("detector", profile.detector.plugin).create(profile.detector.options)
-    _say(console, "detector", f"{profile.detector.plugin}, model {detector.digest[:12]}…")
-    embedder = registry.get("embedder", profile.embedder.plugin).create(profile.embedder.options)
-    _say(console, "embedder", f"{profile.embedder.plugin}, model {embedder.digest[:12]}…, {embedder.dimension} numbers")
-    is_good = all([_check_camera(console, registry, camera, detector, redactor) for camera in profile.cameras])
-    detector.close()
-    embedder.close()
-    return is_good
-
-
-def _check_camera(
-    console: Console, registry: Registry, section: CameraSection, detector: Detector, redactor: Redactor
-) -> bool:
-    camera: Camera = registry.get("camera", section.plugin).create(section.options)
+def _first(camera: Camera) -> Reading | None:
     try:
         camera.open()
         tries = (camera.read() for _ in range(FIRST_PICTURE_TRIES))
-        reading = next((one for one in tries if one is not None), None)
-    except Exception as error:  # noqa: BLE001  (shown beside those of the other cameras)
-        _say(console, section.name, redactor(describe(error)), "red")
-        return False
+        return next((one for one in tries if one is not None), None)
     finally:
         camera.close()
-    if reading is None:
-        _say(console, section.name, "opened, but no picture came", "red")
-        return False
-    width, height = reading.picture.size
-    smallest = detector.smallest_face_px(width, height)
-    _say(
-        console,
-        section.name,
-        f"{width}x{height}, {camera.pace}; the smallest face that can be found: {smallest:.0f} px",
-    )
-    return True

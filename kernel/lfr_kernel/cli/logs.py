@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["configure_logs"]
 
 DEBUG, INFO = 10, 20
-GOOD_NEWS = frozenset({"records_destroyed"})
+GOOD_NEWS = frozenset({"records_destroyed", "started", "stopping"})
 
 
 def configure_logs(redactor: Redactor, *, debug: bool) -> Callable[..., None]:
@@ -25,11 +25,11 @@ def configure_logs(redactor: Redactor, *, debug: bool) -> Callable[..., None]:
     Facts named `exc` are exceptions: their tracebacks are shown with --debug only.
     """
     is_terminal = sys.stderr.isatty()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
-        if is_terminal
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if is_terminal:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+        )
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.decoding import describe_type
+from lfr_kernel.cli.settings import describe_config, toml_of
 
 if TYPE_CHECKING:
     from lfr_kernel.plugins import Registry
 
-__all__ = ["describe_config", "plugins"]
+__all__ = ["plugins"]
 
 STAGES = ("camera", "detector", "tracker", "embedder", "index", "sink", "retention", "command")
+OPTIONS_INDENT = 6
 
 
-@click.command()
+@click.command(short_help="List what is installed, with its settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plugins(state: dict[str, Any], *, as_json: bool) -> None:
@@ -29,19 +32,15 @@ def plugins(state: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
-    console = Console()
+    console = Console(highlight=False)
     stage = ""
     for one in found:
         if one["stage"] != stage:
+            console.print(Text(one["stage"] if not stage else f"\n{one['stage']}", style="bold"))
             stage = one["stage"]
-            console.print(Text(f"\n{stage}", style="bold"))
-        console.print(
-            Text.assemble("  ", (one["name"], "bold cyan"), f"  {one['summary']}", (f"  {one['origin']}", "dim"))
-        )
-        for option in one["options"]:
-            default = "required" if option["required"] else f"default {option['default']!r}"
-            text = f"      {option['name']}: {option['type']}, {default}. {option['help']}"
-            console.print(Text(text, style="dim"))
+        console.print(Padding(_heading(one), (0, 0, 0, 2)))
+        if one["options"]:
+            console.print(Padding(_options(one["options"]), (0, 0, 0, OPTIONS_INDENT)))
 
 
 def _describe(registry: Registry, stage: str, name: str) -> dict[str, Any]:
@@ -50,27 +49,31 @@ def _describe(registry: Registry, stage: str, name: str) -> dict[str, Any]:
         "stage": stage,
         "name": name,
         "summary": installed.plugin.summary,
-        "origin": installed.origin,
+        "distribution": installed.distribution,
+        "version": installed.version,
         "options": describe_config(installed.plugin.config),
     }
 
 
-def describe_config(config: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    """Return name, type, default and help of each setting, from the Struct itself."""
-    hints = get_type_hints(config, include_extras=True)
-    options = []
-    for field in msgspec.structs.fields(config):
-        metas = getattr(hints[field.name], "__metadata__", ())
-        texts = [meta.description for meta in metas if isinstance(meta, msgspec.Meta) and meta.description]
-        factory = field.default_factory
-        default = factory() if factory is not msgspec.NODEFAULT else field.default
-        options.append(
-            {
-                "name": field.encode_name,
-                "type": describe_type(hints[field.name]),
-                "required": field.required,
-                "default": None if field.required else default,
-                "help": " ".join(texts),
-            }
-        )
-    return options
+def _heading(one: dict[str, Any]) -> Table:
+    origin = f"{one['distribution']} {one['version']}"
+    heading = Table.grid(padding=(0, 2, 0, 0))
+    heading.add_column(no_wrap=True)
+    heading.add_column()
+    heading.add_row(Text(one["name"], "bold cyan"), Text.assemble(one["summary"], (f"  [{origin}]", "dim")))
+    return heading
+
+
+def _options(options: list[dict[str, Any]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for option in options:
+        default = "required" if option["required"] else toml_of(option["default"])
+        table.add_row(option["name"], Text(default, "dim"), Text(_help(option), "dim"))
+    return table
+
+
+def _help(option: dict[str, Any]) -> str:
+    return f"{option['help'].rstrip('.')} ({option['type']})" if option["help"] else str(option["type"])

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 import click
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 
+from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.logs import configure_logs
 from lfr_kernel.cli.screen import StatusLine, show_alert, summary_table
 from lfr_kernel.messages import Alert, Outcome
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import ActorFailed, stop_signals
-from lfr_kernel.session import Listener, Session
+from lfr_kernel.session import Listener, Session, StoppedBeforeStartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from lfr_kernel.plugins import Registry
@@ -33,22 +37,52 @@ REFRESH_S = 0.25
 
 
 def run_profile(path: Path, registry: Registry, *, duration_s: float | None, as_json: bool, debug: bool) -> int:
-    """Run the profile at `path`; print its summary; return the exit code."""
+    """Run the profile at `path`; print its summary on stdout and everything else on stderr; return the exit code.
+
+    Raises:
+        ProfileError: the profile cannot be used. Every later error is reported here, by a redactor that knows the
+            profile's secrets.
+    """
     profile, redactor = load_profile(path, registry)
-    summary, code = run_loaded(profile, registry, redactor, duration_s=duration_s, debug=debug)
-    print_summary(summary, redactor, as_json=as_json)
+    try:
+        # Whatever a plugin prints must not end up in the middle of the JSON.
+        with redirect_stdout(sys.stderr if as_json else sys.stdout):
+            summary, code = run_loaded(profile, registry, redactor, duration_s=duration_s, debug=debug)
+    except Exception as error:  # noqa: BLE001  (the last place that knows the secrets)
+        return report(error, redactor, debug=debug)
+    if summary is not None:
+        print_summary(summary, redactor, as_json=as_json)
     return code
 
 
 def run_loaded(
     profile: Profile, registry: Registry, redactor: Redactor, *, duration_s: float | None = None, debug: bool = False
-) -> tuple[Summary, int]:
-    """Run a profile with a status line where there is a terminal. Return its summary and the exit code.
+) -> tuple[Summary | None, int]:
+    """Run a profile with a status line where there is a terminal.
+
+    Returns:
+        Its summary, None if it was stopped before it had started; and the exit code: 0, 1 for a failed run (which
+        has been reported), 128 + n for signal n before the start.
 
     Raises:
         LfrError: it could not start.
     """
-    return anyio.run(_run, profile, registry, redactor, duration_s, debug)
+    ending = anyio.run(_run, profile, registry, redactor, duration_s, debug)
+    if isinstance(ending.failure, StoppedBeforeStartError) and ending.stopped_by is not None:
+        click.echo(str(ending.failure), err=True)
+        return None, 128 + signal.Signals[ending.stopped_by]
+    if ending.failure is not None and ending.summary is None:
+        raise ending.failure
+    return ending.summary, 0 if ending.failure is None else report(ending.failure, redactor, debug=debug)
+
+
+class _Ending(Struct, frozen=True, kw_only=True):
+    """How a run ended: with a summary, a failure, or both."""
+
+    summary: Summary | None = None
+    failure: Exception | None = None
+    stopped_by: str | None = None
+    """The signal, by name."""
 
 
 async def _run(
@@ -57,52 +91,68 @@ async def _run(
     redactor: Redactor,
     duration_s: float | None,
     debug: bool,  # noqa: FBT001
-) -> tuple[Summary, int]:
+) -> _Ending:
     log = configure_logs(redactor, debug=debug)
     has_console_sink = any(sink.plugin == "console" for sink in profile.sinks)
+    loop = asyncio.get_running_loop()
+    stopped_by: str | None = None
+    ending = _Ending()
     with ExitStack() as stack:
-        status = stack.enter_context(StatusLine()) if sys.stderr.isatty() else None
+        status = stack.enter_context(StatusLine(redactor)) if sys.stderr.isatty() else None
 
         def enrolled(done: int, total: int) -> None:
             if status is not None:
-                status.say(f" enrolling photographs: {done} of {total}")
+                status.say(f"enrolling photographs: {done} of {total}")
 
         def fact(what: Alert | Outcome) -> None:
             if isinstance(what, Alert) and not has_console_sink:
-                show_alert(status.console if status else Console(stderr=True), what)
+                with suppress(OSError, ValueError):  # stderr is closed: the alert is in the summary all the same
+                    show_alert(status.console if status else Console(stderr=True), what, redactor)
 
         session = Session(profile, registry, listener=Listener(log=log, enrolled=enrolled, fact=fact))
-        loop = asyncio.get_running_loop()
 
         def stop(reason: str) -> None:
-            loop.call_soon_threadsafe(session.stop, reason)
+            nonlocal stopped_by
+            stopped_by = reason
+            loop.call_soon_threadsafe(begin_to_stop, reason)
+
+        def begin_to_stop(reason: str) -> None:
+            session.stop(reason)
+            if status is not None:
+                status.stopping(reason)
+            else:
+                log("stopping", reason=reason, at_once="a second signal")
 
         stack.enter_context(stop_signals(stop, status.restore if status else lambda: None))
         async with anyio.create_task_group() as tasks:
-            if status is not None:
-                tasks.start_soon(_refresh, status, session)
+            tasks.start_soon(_watch, session, status, log)
             try:
-                return await session.run(duration_s=duration_s), 0
+                ending = _Ending(summary=await session.run(duration_s=duration_s))
             except ActorFailed as error:
-                if not session.is_started:
-                    raise
-                log("run_failed", error=str(error), exc=error)
-                return session.summary(), 1
-            finally:
-                tasks.cancel_scope.cancel()
+                ending = _Ending(summary=session.summary() if session.is_started else None, failure=error)
+            except Exception as error:  # noqa: BLE001  (returned, since the task group would wrap it)
+                ending = _Ending(failure=error)
+            tasks.cancel_scope.cancel()
+    return msgspec.structs.replace(ending, stopped_by=stopped_by)
 
 
-async def _refresh(status: StatusLine, session: Session) -> None:
-    status.say(" loading models …")
+async def _watch(session: Session, status: StatusLine | None, log: Callable[..., None]) -> None:
+    """Keep the status line fresh; where there is none, say once that the run has started."""
+    if status is not None:
+        status.say("loading models …")
     while True:
         await anyio.sleep(REFRESH_S)
-        if session.is_started:
+        if session.is_started and status is None:
+            log("started", profile=session.profile.name, permit=str(session.permit))
+            return
+        if session.is_started and status is not None:
             status.show(session.summary())
 
 
 def print_summary(summary: Summary, redactor: Redactor, *, as_json: bool) -> None:
     """Print the summary on stdout: one JSON object, or tables."""
     if as_json:
-        click.echo(redactor(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()))
+        masked = redactor.mask(msgspec.to_builtins(summary))
+        click.echo(msgspec.json.format(msgspec.json.encode(masked), indent=2).decode())
     else:
-        Console().print(summary_table(summary))
+        Console(highlight=False).print(summary_table(summary, redactor))

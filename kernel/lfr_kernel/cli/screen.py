@@ -1,8 +1,9 @@
-"""What a person sees on a terminal: a status line while it runs, and a table at the end."""
+"""What a person sees on a terminal: a few lines that are kept fresh while it runs, and tables at the end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,11 +13,14 @@ from rich.text import Text
 from lfr_kernel.stages.camera import CameraState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from lfr_kernel.messages import Alert
+    from lfr_kernel.stages.camera import CameraFacts
     from lfr_kernel.stages.measure import Quantiles
     from lfr_kernel.telemetry import Summary
 
-__all__ = ["StatusLine", "show_alert", "summary_table"]
+__all__ = ["StatusLine", "printable", "show_alert", "summary_table"]
 
 COLOURS = {
     CameraState.STREAMING: "green",
@@ -24,16 +28,27 @@ COLOURS = {
     CameraState.RECONNECTING: "red",
     CameraState.ENDED: "dim",
 }
+ENDINGS = {"input_ended": "all input was read", "duration": "the time was up", "running": "still running"}
+REJECTED_SHOWN = 5
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, without what could steer a terminal: names come from other people's files."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split()))
 
 
 class StatusLine:
-    """One line at the bottom of the terminal, on stderr; log lines and alerts scroll above it."""
+    """A few lines at the bottom of the terminal, on stderr; log lines and alerts scroll above them."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True)
-        self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        """Mask with `redact` what is shown."""
+        self.console = Console(stderr=True, highlight=False)
+        self._redact = redact
+        self._stopping: str | None = None
+        # A print on stdout would land in the status lines, but only if both are the same screen.
+        self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty())
 
-    def __enter__(self) -> StatusLine:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -42,98 +57,152 @@ class StatusLine:
 
     def say(self, text: str) -> None:
         """Show a plain text."""
-        self._live.update(Text(text, style="dim"), refresh=True)
+        self._live.update(_line((f" {text}", "dim")), refresh=True)
+
+    def stopping(self, reason: str) -> None:
+        """Show from now on that it is about to end."""
+        self._stopping = reason
+        self.say(f"stopping ({reason}) …")
 
     def show(self, summary: Summary) -> None:
         """Show how things stand."""
-        passages = summary.passages
-        line = Text.assemble(
-            (" ● ", "green"),
-            (f"{summary.duration_s:5.0f} s  ", "dim"),
-            (f"{summary.fps:.1f} fps  ", "bold"),
-            f"faces {summary.faces}  ",
-            f"passages {passages.seen} ",
-            (f"({passages.open} open)  ", "dim"),
-            (f"alerts {len(summary.alerts)}  ", "bold yellow" if summary.alerts else ""),
-            *((f"{name} {camera.state.value}  ", COLOURS[camera.state]) for name, camera in summary.cameras.items()),
-        )
-        permit = Text(f"   permit: {summary.permit}", style="dim")
-        self._live.update(Group(line, permit), refresh=True)
+        passages, alerts = summary.passages, len(summary.alerts)
+        parts = [
+            _line(
+                (" ■ stopping " if self._stopping else " ● ", "yellow" if self._stopping else "green"),
+                (f"{summary.duration_s:.0f} s  ", "dim"),
+                (f"{summary.fps:.1f} fps  ", "bold"),
+                f"faces {summary.faces}  ",
+                f"passages {passages.seen} ",
+                (f"({passages.open} open)  ", "dim"),
+                (f"alerts {alerts}", "bold yellow" if alerts else ""),
+            )
+        ]
+        room = max(1, self.console.height - 6)
+        parts += [self._camera(name, camera) for name, camera in list(summary.cameras.items())[:room]]
+        if len(summary.cameras) > room:
+            parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
+        parts.append(_line((f"   permit: {summary.permit}", "dim")))
+        self._live.update(Group(*parts), refresh=True)
+
+    def _camera(self, name: str, camera: CameraFacts) -> Text:
+        state = (camera.state.value, COLOURS[camera.state])
+        if camera.state is CameraState.STREAMING:
+            return _line(f"   {name}  ", state, (f"  {camera.width}x{camera.height}", "dim"))
+        why = f": {printable(self._redact(camera.last_error))}" if camera.last_error else ""
+        return _line(f"   {name}  ", state, why)
 
     def restore(self) -> None:
         """Give the terminal its cursor back, at once: the process is about to end."""
         self.console.show_cursor()
 
 
-def show_alert(console: Console, alert: Alert) -> None:
-    """Print one alert as it comes."""
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """Return text that is cut at the edge of the screen instead of wrapped."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> None:
+    """Print one alert as it comes: who, on a line of its own; how sure, on the next."""
+    faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
     console.print(
         Text.assemble(
             ("ALERT ", "bold yellow"),
-            f"{alert.camera}: looks like ",
-            (alert.person, "bold"),
-            f", similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {alert.faces} faces pooled, ",
-            (f"{alert.id}. A proposal: a person decides.", "dim"),
-        )
+            f"{redact(alert.camera)}: looks like ",
+            (printable(redact(alert.person)), "bold"),
+            f"\n      similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {faces} pooled, {alert.id}",
+            ("\n      a proposal: a person decides", "dim"),
+        ),
+        soft_wrap=True,
     )
 
 
-def summary_table(summary: Summary) -> Group:
-    """Return the summary of a run as tables."""
-    passages, frames = summary.passages, summary.frames
-    facts = Table(title=f"{summary.profile}: {summary.ended}", title_justify="left", show_header=False, box=None)
-    facts.add_column(style="dim")
-    facts.add_column()
-    facts.add_row("permit", summary.permit)
-    facts.add_row("watchlist", _watchlist(summary))
-    facts.add_row(
-        "passages",
-        f"{passages.seen} seen = {passages.alerted} alerted + {passages.not_matched} not matched + "
-        f"{sum(passages.lost.values())} lost{_reasons(passages.lost)}",
-    )
-    facts.add_row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped')}")
-    facts.add_row("faces", f"{summary.faces} found, {summary.probes} embedded")
-    facts.add_row("speed", f"{summary.fps:.1f} frames/s over {summary.duration_s:.1f} s")
-    facts.add_row("capture to embedding", _quantiles(summary.latency_ms.capture_to_embedding))
-    facts.add_row("capture to alert", _quantiles(summary.latency_ms.capture_to_alert))
-    parts = [facts]
+def summary_table(summary: Summary, redact: Callable[[str], str]) -> Group:
+    """Return the summary of a run as tables that fit 80 columns."""
+
+    def clean(text: str) -> str:
+        return printable(redact(text))
+
+    title = f"{redact(summary.profile)}: {clean(ENDINGS.get(summary.ended, summary.ended))}"
+    parts: list[Text | Table] = [Text(title, style="bold"), _facts(summary, clean)]
     troubled = [(name, actor) for name, actor in summary.actors.items() if actor.restarts or actor.last_error]
     if troubled:
-        trouble = Table(title="stages that failed", title_justify="left", box=None)
+        trouble = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for heading in ("stage", "state", "restarts", "last error"):
-            trouble.add_column(heading)
+            trouble.add_column(heading, overflow="fold", header_style="dim")
         for name, actor in troubled:
-            trouble.add_row(name, actor.state.value, str(actor.restarts), actor.last_error or "")
-        parts.append(trouble)
+            trouble.add_row(Text(name), actor.state.value, str(actor.restarts), Text(clean(actor.last_error or "")))
+        parts += [Text("\nstages that failed", style="bold red"), trouble]
     if summary.alerts:
-        alerts = Table(title="alerts: proposals, for a person to decide", title_justify="left", box=None)
-        for heading in ("captured (UTC)", "camera", "person", "similarity", "threshold", "id"):
-            alerts.add_column(heading, overflow="fold")
-        for alert in summary.alerts:
-            alerts.add_row(
-                alert.captured_at[11:23],
-                alert.camera,
-                f"[bold]{alert.person}[/bold]",
-                f"{alert.similarity:.2f}",
-                f"{alert.threshold:.2f}",
-                alert.id,
-            )
-        parts.append(alerts)
+        parts += [Text("\nalerts: proposals, for a person to decide", style="bold yellow"), _alerts(summary, clean)]
     return Group(*parts)
+
+
+def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
+    passages, frames, lost = summary.passages, summary.frames, summary.passages.lost
+    facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+
+    def row(name: str, text: str, style: str = "") -> None:
+        facts.add_row(name, Text(text, style=style))
+
+    row("permit", summary.permit)
+    row("watchlist", _watchlist(summary))
+    rejected = [clean(f"{photo}: {reason}") for photo, reason in summary.watchlist.rejected.items()]
+    if rejected:
+        more = len(rejected) - REJECTED_SHOWN
+        rest = [f"and {more} more: see --json"] if more > 0 else []
+        row("rejected", "\n".join(rejected[:REJECTED_SHOWN] + rest), "yellow")
+    for name, camera in summary.cameras.items():
+        row(f"camera {clean(name)}", _camera(camera, clean))
+    row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped: ')}")
+    row("faces", f"{summary.faces} found, {summary.probes} embedded")
+    row(
+        "passages",
+        f"{passages.seen} seen = {passages.alerted} alerted + {passages.not_matched} not matched + "
+        f"{sum(lost.values())} lost",
+    )
+    if any(lost.values()):
+        row("  lost", _reasons(lost))
+    for name, sink in summary.sinks.items():
+        given_up = f", {sink.given_up} given up: {clean(sink.last_error or '')}" if sink.given_up else ""
+        row(f"sink {clean(name)}", f"{sink.delivered} delivered{given_up}", "red" if given_up else "")
+    row("speed", f"{summary.fps:.1f} frames/s over {summary.duration_s:.1f} s")
+    row("capture to embedding", _quantiles(summary.latency_ms.capture_to_embedding))
+    row("capture to alert", _quantiles(summary.latency_ms.capture_to_alert))
+    return facts
+
+
+def _camera(camera: CameraFacts, clean: Callable[[str], str]) -> str:
+    size = f"{camera.width}x{camera.height}" if camera.width else "no picture came"
+    often = "once" if camera.reconnects == 1 else f"{camera.reconnects} times"
+    again = f", connected anew {often}" if camera.reconnects else ""
+    error = f"; last error: {clean(camera.last_error)}" if camera.last_error else ""
+    return f"{size}{again}{error}"
+
+
+def _alerts(summary: Summary, clean: Callable[[str], str]) -> Table:
+    alerts = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("time (UTC)", "similarity", "id", "camera"):
+        alerts.add_column(heading, no_wrap=True)
+    alerts.add_column("person", overflow="fold", style="bold")
+    for alert in summary.alerts:
+        similarity = f"{alert.similarity:.2f}"
+        alerts.add_row(
+            alert.captured_at[11:19], similarity, alert.id, Text(clean(alert.camera)), Text(clean(alert.person))
+        )
+    return alerts
 
 
 def _watchlist(summary: Summary) -> str:
     watchlist = summary.watchlist
-    text = f"{watchlist.people} people, {watchlist.photographs} photographs, threshold {watchlist.threshold:.2f}"
-    if watchlist.rejected:
-        text += "; rejected: " + "; ".join(f"{photo}: {reason}" for photo, reason in watchlist.rejected.items())
-    return text
+    return f"{watchlist.people} people, {watchlist.photographs} photographs, threshold {watchlist.threshold:.2f}"
 
 
-def _reasons(counts: dict[str, int], label: str = "") -> str:
-    if not any(counts.values()):
-        return ""
-    return f"{label} (" + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items())) + ")"
+def _reasons(counts: Mapping[str, int], label: str = "") -> str:
+    text = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()) if count)
+    return f"{label}{text}" if text else ""
 
 
 def _quantiles(quantiles: Quantiles) -> str:

@@ -1,21 +1,14 @@
 """Actors: one class, one mailbox, state that nobody else touches."""
 
-from __future__ import annotations
+import asyncio
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import anyio
 from msgspec import Struct
 
-from lfr_kernel.runtime.errors import ActorError, ActorStopped, AskTimeoutError, describe
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from lfr_kernel.runtime.clock import Clock
-    from lfr_kernel.runtime.mailbox import Inlet, Mailbox, Policy
-
-__all__ = ["Actor", "Address", "Ask", "Consumes", "Source", "Tick"]
+from lfr_kernel.runtime.clock import Clock
+from lfr_kernel.runtime.errors import ActorError
+from lfr_kernel.runtime.mailbox import Inlet, Mailbox, Policy
 
 
 class Consumes(Struct, frozen=True, kw_only=True):
@@ -23,36 +16,30 @@ class Consumes(Struct, frozen=True, kw_only=True):
 
     message: type
     policy: Policy
-    unpaced: Policy | None = None
-    """Used instead when the producer is a file that is not paced: it can wait, so nothing need be dropped."""
-    feedback: bool = False
-    """Comes from downstream: does not keep the actor alive, and must not block."""
+    unpaced: Policy | None = (
+        None  #: instead, when the producer is a file that is not paced: it can wait, none need drop
+    )
+    feedback: bool = False  #: comes from downstream: does not keep the actor alive, and must not block
 
 
 class Actor:
     """Base of all actors. Override what you need; each hook says when it runs and what its failure does.
 
     All hooks run on the event loop's thread, in a task of the actor's supervisor; none may block (run blocking work
-    on a lane). State belongs to the instance, which outlives restarts: `setup` makes it fresh, `teardown` closes
-    its books.
+    on a lane). The instance and its state outlive restarts: `setup` makes it fresh, `teardown` closes its books.
     """
 
     consumes: ClassVar[Sequence[Consumes]] = ()
     produces: ClassVar[Sequence[type]] = ()
 
-    name: str
-    concurrency: int = 1
-    """How many workers take messages at a time. More than one: `handle` must put its results in order itself."""
-    max_batch: int = 1
-    """Over 1: messages that wait already come together, through `handle_batch`."""
-    tick_s: float | None = None
-    """Period of `tick`, or None for never."""
-    clock: Clock
-    """Set before `setup`."""
+    concurrency: int = 1  #: workers that take messages; over 1, `handle` must put its results in order itself
+    max_batch: int = 1  #: over 1: messages that wait already come together, through `handle_batch`
+    tick_s: float | None = None  #: period of `tick`, or None for never
+    clock: Clock  #: set before `setup`
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.outlets: Mapping[type, Sequence[Inlet]] = {}
+        self.outlets: dict[type, list[Inlet]] = {}
 
     async def setup(self) -> None:
         """Runs before the first message and after each restart. Its failure at the first start reaches the starter."""
@@ -67,7 +54,7 @@ class Actor:
 
     async def answer(self, request: Any) -> Any:
         """Answer an `ask`. Its failure reaches the asker as text, and nobody else."""
-        raise ActorError(self.name, f"{self.name} does not understand {type(request).__name__}")
+        raise ActorError(self.name, f"does not understand {type(request).__name__}")
 
     async def tick(self) -> None:
         """Runs every `tick_s`, between messages. Its failure restarts the actor."""
@@ -79,7 +66,10 @@ class Actor:
         """Runs at every stop, after a crash too, in a shielded scope of limited time; may emit. Failure is logged."""
 
     async def dispose(self, message: Any, reason: str) -> None:
-        """Runs for each message that dies before `handle` is done with it: erase it; say downstream what was lost."""
+        """Runs, shielded, in any task, for each message that dies before `handle` is done with it. Failure is logged.
+
+        Erase it; say downstream what was lost.
+        """
 
     async def emit(self, message: Any) -> bool:
         """Send `message` to everyone who consumes its type, by the policy each declared; False if one dropped it."""
@@ -95,66 +85,35 @@ class Source(Actor):
     async def produce(self) -> bool:
         """Make and emit the next messages; return False when there will be none any more. Runs again and again.
 
-        Its failure restarts the actor. It is cancelled where it waits when the system stops.
+        Its failure restarts the actor. When the system stops it is cancelled where it waits, and `finish` left out.
         """
         raise NotImplementedError
 
 
-class Tick(Struct, frozen=True):
-    """On the control lane: time for `Actor.tick`."""
-
-
-class Ask:
-    """On the control lane: a request, and where its answer goes."""
-
-    __slots__ = ("answer", "error", "event", "request")
-
-    def __init__(self, request: Any) -> None:
-        self.request = request
-        self.event = anyio.Event()
-        self.answer: Any = None
-        self.error: ActorError | None = None
-
-    def refuse(self, error: ActorError) -> None:
-        """Answer with an error."""
-        self.error = error
-        self.event.set()
-
-    async def serve(self, actor: Actor) -> None:
-        """Let `actor` answer."""
-        try:
-            self.answer = await actor.answer(self.request)
-        except ActorError as error:
-            self.error = error
-        except Exception as error:  # noqa: BLE001  (the asker's to handle)
-            self.error = ActorError(actor.name, f"{actor.name}: {describe(error)}")
-        self.event.set()
+class AskTimeoutError(ActorError, TimeoutError):
+    """The actor did not answer within the asker's deadline."""
 
 
 class Address:
     """How others reach an actor beside the graph: over its control lane."""
 
-    def __init__(self, name: str, mailbox: Mailbox, clock: Clock) -> None:
-        self.name = name
-        self._mailbox = mailbox
-        self._clock = clock
+    def __init__(self, name: str, mailbox: Mailbox) -> None:
+        self.name, self.mailbox = name, mailbox
+
+    def restart(self) -> None:
+        """Restart the actor once it is done with what it holds: at once, and not counted as a failure."""
+        self.mailbox.halt()
 
     async def ask(self, request: Any, *, deadline_s: float) -> Any:
-        """Put `request` to the actor and wait for the answer.
+        """Put `request` to the actor and return its answer. One that has not begun by the deadline never will.
 
         Raises:
             AskTimeoutError: none came within `deadline_s`.
             ActorStopped: the actor ended first.
             ActorError: it could not answer; the text says why and names it.
         """
-        if self._mailbox.is_dead:
-            raise ActorStopped(self.name)
-        ask = Ask(request)
-        self._mailbox.tell_nowait(ask)
-        with self._clock.move_on_after(deadline_s):
-            await ask.event.wait()
-        if not ask.event.is_set():
-            raise AskTimeoutError(self.name, deadline_s)
-        if ask.error is not None:
-            raise ask.error
-        return ask.answer
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.mailbox.tell_nowait((request, answer))
+        with self.mailbox.clock.move_on_after(deadline_s):
+            return await answer
+        raise AskTimeoutError(self.name, f"did not answer within {deadline_s:g} s")

@@ -5,24 +5,35 @@ waiting for it. A call past its deadline is abandoned: counted, and its worker r
 costs one thread and not the lane. Daemon threads do not keep the process alive.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from lfr_kernel.runtime.errors import CallAbandonedError, PassingError
-from lfr_kernel.runtime.statistics import LaneStatistics
+from msgspec import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lfr_kernel.runtime.clock import Clock
-
-__all__ = ["Lane", "ThreadLane"]
+from lfr_kernel.runtime.clock import Clock
+from lfr_kernel.runtime.errors import PassingError
 
 T = TypeVar("T")
+
+
+class CallAbandonedError(PassingError, TimeoutError):
+    """A call on a lane went past its deadline; its thread was left behind and replaced."""
+
+
+class LaneStatistics(Struct, frozen=True):
+    """A snapshot of one lane."""
+
+    name: str
+    workers: int
+    calls: int  #: that have ended, late or not
+    queued: int
+    busy_s: float  #: spent by its threads in those calls
+    abandoned: int
 
 
 class Lane(Protocol):
@@ -34,16 +45,13 @@ class Lane(Protocol):
     async def run(
         self, call: Callable[..., T], *args: Any, deadline_s: float, discard: Callable[[T], None] | None = None
     ) -> T:
-        """Run `call(*args)` and return what it returns.
+        """Return what `call(*args)` returns, within `deadline_s` of its beginning.
 
-        Args:
-            call: the blocking call.
-            args: its arguments.
-            deadline_s: how long it may take, from when it begins.
-            discard: erases a result that comes after everybody has stopped waiting; runs in the worker.
+        `discard` erases a result that comes when nobody waits any more. It runs in any thread.
 
         Raises:
             CallAbandonedError: it took longer.
+            PassingError: the lane is closed, or something like SystemExit came out of the call.
         """
 
     def statistics(self) -> LaneStatistics:
@@ -53,91 +61,91 @@ class Lane(Protocol):
         """Let the workers end after what they do now."""
 
 
-class _Job:
-    """One call: waiting → begun → ended, or waiting → forgotten, or begun → abandoned."""
+class _Job(Future[Any]):
+    """One call. Cancelled if nobody waits any more before it begins; abandoned if it takes too long."""
 
-    __slots__ = ("call", "discard", "done", "lock", "loop", "started_ns", "state")
-
-    def __init__(self, call: Callable[[], Any], discard: Callable[[Any], None] | None) -> None:
-        self.call = call
-        self.discard = discard
-        self.loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[Any] = self.loop.create_future()
-        self.lock = threading.Lock()
-        self.state = "waiting"
-        self.started_ns = 0
-
-    def move(self, before: str, after: str) -> bool:
-        with self.lock:
-            if self.state != before:
-                return False
-            self.state = after
-            return True
-
-    def settle(self, result: Any, error: Exception | None) -> None:
-        """Runs on the event loop."""
-        if self.done.cancelled():
-            if error is None and self.discard:
-                self.discard(result)
-        elif error is not None:
-            self.done.set_exception(error)
-        else:
-            self.done.set_result(result)
+    call: Callable[[], Any]
+    began_ns: int | None = None
+    is_abandoned = False
 
 
 class ThreadLane:
     """A lane of `workers` daemon threads with one queue."""
 
     def __init__(self, name: str, *, clock: Clock, workers: int = 1) -> None:
-        self.name = name
-        self.workers = workers
+        self.name, self.workers = name, workers
         self._clock = clock
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._calls = 0
-        self._busy_ns = 0
-        self._abandoned = 0
+        self._calls = self._busy_ns = self._abandoned = 0
+        self._lock = threading.Lock()
         self._is_closed = False
-        self._counting = threading.Lock()
         for _ in range(workers):
             self._start_worker()
+
+    def _start_worker(self) -> None:
+        threading.Thread(target=self._work, name=f"lfr:{self.name}", daemon=True).start()
 
     async def run(
         self, call: Callable[..., T], *args: Any, deadline_s: float, discard: Callable[[T], None] | None = None
     ) -> T:
         """See `Lane.run`."""
-        job = _Job(lambda: call(*args), discard)
+        what = f"{getattr(call, '__qualname__', type(call).__name__)} on lane {self.name!r}"
+        if self._is_closed:
+            raise PassingError(f"{what} cannot run: the lane is closed")
+        job = _Job()
+        job.call = partial(call, *args)
+        done: asyncio.Future[T] = asyncio.wrap_future(job)
         self._jobs.put(job)
-        remaining_s = deadline_s
+        wait_s = deadline_s
         try:
-            while True:
-                with self._clock.move_on_after(remaining_s):
-                    result: T = await asyncio.shield(job.done)
-                    return result
-                if job.done.done():
-                    continue
+            while not done.done():
+                with self._clock.move_on_after(wait_s):
+                    await asyncio.wait([done])
                 # The deadline counts from when the call began: while it queues, its predecessors' deadlines count.
-                used_s = (self._clock.monotonic_ns() - job.started_ns) / 1e9 if job.state != "waiting" else 0.0
-                remaining_s = deadline_s - used_s
-                if remaining_s <= 0 and job.move("begun", "abandoned"):
-                    self._abandoned += 1
-                    self._start_worker()
-                    raise CallAbandonedError(self.name, _name(call), deadline_s)
-                remaining_s = max(remaining_s, 0.001)
+                now_ns = self._clock.monotonic_ns()
+                wait_s = deadline_s - (now_ns - (job.began_ns or now_ns)) / 1e9
+                if wait_s <= 0:
+                    self._abandon(job, f"{what} did not return within {deadline_s:g} s and was abandoned")
+            return done.result()
+        except BaseException:
+            done.cancel()
+            job.cancel()
+            if discard is not None:
+                job.add_done_callback(partial(_discard, discard))
+            raise
         finally:
-            job.move("waiting", "forgotten")
-            if not job.done.done():
-                job.done.cancel()
+            del job, done  # they hold the error, whose traceback holds this frame
+
+    def _abandon(self, job: _Job, why: str) -> None:
+        """Replace the worker of `job` and raise CallAbandonedError, unless it has ended after all."""
+        with self._lock:
+            job.is_abandoned = not job.done()
+            self._abandoned += job.is_abandoned
+        if job.is_abandoned:
+            self._start_worker()
+            raise CallAbandonedError(why)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if not job.set_running_or_notify_cancel():
+                continue
+            job.began_ns = self._clock.monotonic_ns()
+            result, error = attempt(job.call)
+            with self._lock:
+                self._calls += 1
+                self._busy_ns += self._clock.monotonic_ns() - job.began_ns
+                if error is None:
+                    job.set_result(result)
+                else:
+                    job.set_exception(error)
+                if job.is_abandoned:
+                    return
+            del job, result, error  # not to be held while there is nothing to do
 
     def statistics(self) -> LaneStatistics:
         """See `Lane.statistics`."""
-        return LaneStatistics(
-            name=self.name,
-            workers=self.workers,
-            calls=self._calls,
-            queued=self._jobs.qsize(),
-            busy_s=self._busy_ns / 1e9,
-            abandoned=self._abandoned,
-        )
+        busy_s = self._busy_ns / 1e9
+        return LaneStatistics(self.name, self.workers, self._calls, self._jobs.qsize(), busy_s, self._abandoned)
 
     def close(self) -> None:
         """See `Lane.close`."""
@@ -146,42 +154,17 @@ class ThreadLane:
             for _ in range(self.workers):
                 self._jobs.put(None)
 
-    def _start_worker(self) -> None:
-        number = self._abandoned
-        name = f"lfr:{self.name}" + (f"+{number}" if number else "")
-        threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job.started_ns = self._clock.monotonic_ns()
-            if not job.move("waiting", "begun"):
-                continue
-            result: Any = None
-            error: Exception | None = None
-            try:
-                result = job.call()
-            except BaseException as caught:  # noqa: BLE001  (it is the awaiting actor's to handle)
-                # A future takes no StopIteration, and a plugin's SystemExit must not end the process.
-                if isinstance(caught, Exception) and not isinstance(caught, StopIteration):
-                    error = caught
-                else:
-                    error = PassingError(f"{type(caught).__name__} escaped from a plugin: {caught}")
-            busy_ns = self._clock.monotonic_ns() - job.started_ns
-            with self._counting:
-                self._calls += 1
-                self._busy_ns += busy_ns
-            if not job.move("begun", "ended"):
-                if error is None and job.discard:
-                    job.discard(result)
-                return
-            try:
-                job.loop.call_soon_threadsafe(job.settle, result, error)
-            except RuntimeError:  # the loop is gone: nobody waits any more
-                if error is None and job.discard:
-                    job.discard(result)
-                return
-            del job, result, error
+def attempt(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Return (result, None) or (None, error), where no SystemExit ends the process and no StopIteration a coroutine."""
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001  (whoever waits for the call gets it)
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+            return None, error
+        return None, PassingError(f"{type(error).__name__} escaped from a plugin: {error}")
 
 
-def _name(call: Callable[..., Any]) -> str:
-    return getattr(call, "__qualname__", type(call).__name__)
+def _discard(discard: Callable[[Any], None], job: Future[Any]) -> None:
+    if not job.cancelled() and job.exception() is None:
+        discard(job.result())

@@ -5,341 +5,262 @@ mailbox survives a restart. What the actor held when it failed is tried again al
 alone is dropped and named.
 """
 
-from __future__ import annotations
-
-from collections import deque
-from contextlib import suppress
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
-from lfr_kernel.runtime.actor import Address, Ask, Source, Tick
-from lfr_kernel.runtime.errors import ActorError, ActorFailed, ActorStopped, describe
-from lfr_kernel.runtime.mailbox import Closed, Halted, Inlet, Mailbox
-from lfr_kernel.runtime.statistics import ActorStatistics, State
+from lfr_kernel.runtime.actor import Actor, Address, Source
+from lfr_kernel.runtime.errors import ActorError, ActorStopped, describe
+from lfr_kernel.runtime.mailbox import Inlet, InletStatistics, Mailbox
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
+    from lfr_kernel.runtime.system import System
 
-    from anyio.abc import TaskStatus
-
-    from lfr_kernel.runtime.actor import Actor
-    from lfr_kernel.runtime.clock import Clock
-
-__all__ = ["Cell", "RestartPolicy"]
-
-CHECKPOINT_MESSAGES = 64
-CHECKPOINT_NS = 2_000_000
+FAIR_MESSAGES = 64
+FAIR_NS = 2_000_000
 TEARDOWN_S = 2.0
+
+
+class State(StrEnum):
+    """The states of a supervised actor: starting → running ⇄ restarting (backoff) → stopped | failed."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class ActorFailed(ActorError):  # noqa: N818  (a state, too)
+    """The actor failed for good; the text holds its last error."""
+
+    is_permanent = True
 
 
 class RestartPolicy(Struct, frozen=True, kw_only=True):
     """When and how fast an actor that failed is started again."""
 
-    max_restarts: int = 5
-    """Within `window_s`; one more escalates."""
+    max_restarts: int = 5  #: within `window_s`; one more escalates
     window_s: float = 60.0
-    backoff_s: float = 0.1
-    """Before the first restart of a row; doubles with each further one in the window."""
+    backoff_s: float = 0.1  #: before the first restart of a row; doubles with each further one in the window
     max_backoff_s: float = 10.0
-    jitter: float = 0.25
-    """Each wait is longer by a random share of itself, up to this."""
-
-    def delay_s(self, restarts_in_window: int, random_share: float) -> float:
-        """Return the wait before restart number `restarts_in_window` (from 1); `random_share` is in [0, 1)."""
-        wait: float = min(self.max_backoff_s, self.backoff_s * 2 ** (restarts_in_window - 1))
-        return wait * (1 + self.jitter * random_share)
+    jitter: float = 0.25  #: each wait is longer by a random share of itself, up to this
 
 
-class Cell:
+class ActorStatistics(Struct, frozen=True):
+    """A snapshot of one actor."""
+
+    name: str
+    state: State
+    restarts: int
+    handled: int
+    busy_s: float  #: spent in `handle` or `produce`, waiting for lanes and receivers included
+    last_error: str | None
+    inlets: tuple[InletStatistics, ...]
+
+
+class Cell(Address):
     """One actor under supervision."""
 
-    def __init__(
-        self,
-        actor: Actor,
-        *,
-        clock: Clock,
-        policy: RestartPolicy,
-        rng: random.Random,
-        log: Callable[..., None],
-        escalate: Callable[[ActorFailed], None],
-    ) -> None:
+    def __init__(self, actor: Actor, system: "System") -> None:
+        dispose = partial(self._guard, actor.dispose)
+        super().__init__(actor.name, Mailbox(actor.name, system.clock, dispose))
         self.actor = actor
-        self.name = actor.name
-        self.state = State.STARTING
-        self.restarts = 0
-        self.last_error: str | None = None
-        actor.clock = clock
-        self.mailbox = Mailbox(actor.name, clock, actor.dispose)
-        self.address = Address(actor.name, self.mailbox, clock)
+        actor.clock = system.clock
+        actor.outlets = {message: [] for message in actor.produces}
+        self.lives = anyio.CancelScope()
         self.ended = anyio.Event()
-        self._clock = clock
-        self._policy = policy
-        self._rng = rng
-        self._log = log
-        self._escalate = escalate
-        self._failures_ns: deque[int] = deque()
-        self._retry: deque[tuple[Inlet, Any]] = deque()
-        self._error: Exception | None = None
-        self._handled = 0
-        self._busy_ns = 0
-        self._tick_waits = False
-        self._stopping = anyio.CancelScope()
+        self._system, self._clock, self._log = system, system.clock, system.log
+        self._state = State.STARTING
+        self._error: BaseException | None = None
+        self._last_error: str | None = None
+        self._failures_ns: list[int] = []
+        self._tick_at_ns = math.inf
+        self._alone = self._handled = self._busy_ns = self._restarts = 0
 
-    # ---- from outside ------------------------------------------------------------------------------------------
-
-    def restart(self) -> None:
-        """Restart the actor after what it holds, as after a failure, but at once and uncounted."""
-        self.mailbox.halt()
-
-    def stop_source(self) -> None:
-        """Let a source end where it waits; its consumers then end by themselves."""
-        if isinstance(self.actor, Source):
-            self._stopping.cancel()
+    @property
+    def is_service(self) -> bool:
+        """Whether the actor has no input that could end; it ends after all others."""
+        return not isinstance(self.actor, Source) and not self.mailbox.lasting
 
     def statistics(self) -> ActorStatistics:
         """Return a snapshot."""
-        return ActorStatistics(
-            name=self.name,
-            state=self.state,
-            restarts=self.restarts,
-            handled=self._handled,
-            busy_s=self._busy_ns / 1e9,
-            last_error=self.last_error,
-            inlets=tuple(inlet.statistics() for inlet in self.mailbox.inlets),
-        )
-
-    # ---- the life of the actor ---------------------------------------------------------------------------------
+        counts = self._restarts, self._handled, self._busy_ns / 1e9
+        inlets = tuple(inlet.statistics() for inlet in self.mailbox.inlets)
+        return ActorStatistics(self.name, self._state, *counts, self._last_error, inlets)
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Run the actor to its end. Its first `setup` decides whether the start succeeds."""
-        reason = "stopped"
+        """Let the actor live until its input is over or `lives` is cancelled, and again after each failure.
+
+        Reports started after the first `setup`, whose failure is raised as it is.
+        """
         try:
-            await self._setup_first()
-            task_status.started()
-            while not await self._live():
-                pass
-            self.state = State.STOPPED
-        except ActorFailed as error:
-            self.state = State.FAILED
-            reason = "failed"
-            self._escalate(error)
+            with self.lives:
+                while not await self._live(task_status) and await self._back_off():
+                    self._restarts += 1
         finally:
-            if self.state is not State.FAILED:
-                self.state = State.STOPPED
+            self._error = None
             with anyio.CancelScope(shield=True):
-                await self._bury(reason)
+                await self._bury()
 
-    async def _setup_first(self) -> None:
-        try:
-            await self.actor.setup()
-        except Exception as error:
-            self.state = State.FAILED
-            self.last_error = describe(error)
-            await self._teardown()
-            raise
-        self.state = State.RUNNING
-
-    async def _live(self) -> bool:
-        """Work until the end (True) or a restart (False)."""
-        self._error = None
+    async def _live(self, task_status: TaskStatus[None]) -> bool:
+        """Go from `setup` to `teardown`; return whether the input is over."""
         is_over = False
         try:
+            await self.actor.setup()
+            if self._state is State.STARTING:
+                task_status.started()
+            self._state = State.RUNNING
             is_over = await self._work()
             if is_over:
                 await self._guard(self.actor.finish)
+        except Exception as error:
+            if self._state is State.STARTING:
+                raise
+            self._error = error
         finally:
-            await self._teardown()
-        if is_over:
-            return True
-        if (error := self._take_error()) is not None:
-            await self._back_off(error)
-        while not await self._setup_again():
-            pass
-        return False
+            with anyio.CancelScope(shield=True), self._clock.move_on_after(TEARDOWN_S) as limit:
+                await self._guard(self.actor.teardown)
+            if limit.cancelled_caught:
+                self._log("teardown_cut_short", actor=self.name, limit_s=TEARDOWN_S)
+        return is_over
 
-    def _take_error(self) -> Exception | None:
+    async def _back_off(self) -> bool:
+        """Wait before the next life; return False if there shall be none."""
+        self._state = State.RESTARTING
         error, self._error = self._error, None
-        return error
-
-    async def _setup_again(self) -> bool:
-        try:
-            await self.actor.setup()
-        except Exception as error:  # noqa: BLE001  (counts as one more failure)
-            await self._teardown()
-            await self._back_off(error)
-            return False
-        self.mailbox.resume()
-        self.restarts += 1
-        self.state = State.RUNNING
-        return True
-
-    async def _back_off(self, error: Exception) -> None:
-        self.state = State.RESTARTING
-        self.last_error = describe(error)
-        is_permanent = bool(getattr(error, "is_permanent", False))
-        now = self._clock.monotonic_ns()
-        self._failures_ns.append(now)
-        while self._failures_ns[0] < now - self._policy.window_s * 1e9:
-            self._failures_ns.popleft()
+        if error is None:  # a restart that somebody asked for
+            return True
+        policy, now_ns = self._system.restarts, self._clock.monotonic_ns()
+        self._failures_ns = [at_ns for at_ns in self._failures_ns if at_ns >= now_ns - policy.window_s * 1e9] + [now_ns]
         failures = len(self._failures_ns)
-        if is_permanent:
-            raise ActorFailed(self.name, self.last_error)
-        if failures > self._policy.max_restarts:
-            limit = f"failed {failures} times within {self._policy.window_s:g} s; the last error was: "
-            raise ActorFailed(self.name, limit + self.last_error)
-        delay_s = self._policy.delay_s(failures, self._rng.random())
-        self._log("actor_failed", actor=self.name, error=self.last_error, restart_in_s=round(delay_s, 3), exc=error)
+        wait_s = min(policy.max_backoff_s, policy.backoff_s * 2 ** (failures - 1))
+        wait_s *= 1 + policy.jitter * self._system.rng.random()
+        is_permanent, self._last_error = getattr(error, "is_permanent", False), describe(error)
+        self._log("actor_failed", actor=self.name, error=self._last_error, restart_in_s=round(wait_s, 3), exc=error)
         del error  # its traceback would pin every array that its frames refer to
-        await self._clock.sleep(delay_s)
+        if is_permanent or failures > policy.max_restarts:
+            limit = f"failed {failures} times within {policy.window_s:g} s; the last error was: "
+            self._state = State.FAILED
+            self._system.stop("failed", ActorFailed(self.name, ("" if is_permanent else limit) + self._last_error))
+            return False
+        await self._clock.sleep(wait_s)
+        return True
 
     async def _work(self) -> bool:
         """Run the workers. Return True when the input is over, False when the actor is to be restarted."""
-        ends: list[bool] = []
-        async with anyio.create_task_group() as tasks:
-            if self.actor.tick_s is not None:
-                tasks.start_soon(self._tell_ticks, self.actor.tick_s)
-            async with anyio.create_task_group() as workers:
-                loop = self._source if isinstance(self.actor, Source) else self._worker
-                for _ in range(self.actor.concurrency):
-                    workers.start_soon(self._guarded, loop, ends)
-            tasks.cancel_scope.cancel()
-        return bool(ends) and all(ends)
+        self.mailbox.is_halted = False
+        self._plan_tick()
+        async with anyio.create_task_group() as workers:
+            for _ in range(self.actor.concurrency):
+                workers.start_soon(self._worker)
+        return not self.mailbox.is_halted
 
-    async def _guarded(self, loop: Callable[[], Any], ends: list[bool]) -> None:
-        try:
-            await loop()
-            ends.append(True)
-        except Halted:
-            ends.append(False)
-        except Exception as error:  # noqa: BLE001  (any failure of a plugin ends here)
-            ends.append(False)
-            self._error = self._error or error
-            self.mailbox.halt()
-
-    async def _source(self) -> None:
-        source = self.actor
-        assert isinstance(source, Source)  # noqa: S101  (_work has seen to it)
-        with self._stopping:
-            while True:
-                if self.mailbox.is_halted:
-                    raise Halted
-                await self._serve_control()
-                began = self._clock.monotonic_ns()
-                has_more = await source.produce()
-                self._busy_ns += self._clock.monotonic_ns() - began
-                self._handled += 1
-                if not has_more:
-                    return
-                await checkpoint()
-
-    async def _serve_control(self) -> None:
-        while (found := self.mailbox.receive_nowait()) is not None:
-            await self._control(found[1])
+    def _plan_tick(self) -> None:
+        period_s = self.actor.tick_s
+        self._tick_at_ns = math.inf if period_s is None else self._clock.monotonic_ns() + period_s * 1e9
 
     async def _worker(self) -> None:
-        """Take messages until the end; come up for air every 64 of them or 2 ms."""
-        actor, mailbox, clock = self.actor, self.mailbox, self._clock
-        receive_nowait, monotonic_ns = mailbox.receive_nowait, clock.monotonic_ns
-        since_checkpoint = 0
-        last_checkpoint = before = monotonic_ns()
-        while True:
-            try:
-                found = self._next_retry() or receive_nowait()
-            except Closed:
-                return
-            if found is None:
-                await mailbox.wait()
-                since_checkpoint = 0
-                last_checkpoint = before = monotonic_ns()
-                continue
-            inlet, message = found
-            if inlet is None:
-                await self._control(message)
-            elif actor.max_batch > 1:
-                await self._handle_batch(inlet, message)
-            else:
-                try:
-                    await actor.handle(message)
-                except BaseException as error:
-                    await self._lose([(inlet, message)], error)
-                    raise
-                self._handled += 1
-            now = monotonic_ns()
-            self._busy_ns += now - before
-            before = now
-            since_checkpoint += 1
-            if since_checkpoint >= CHECKPOINT_MESSAGES or now - last_checkpoint >= CHECKPOINT_NS:
-                await checkpoint()
-                since_checkpoint = 0
-                last_checkpoint = before = monotonic_ns()
-
-    def _next_retry(self) -> tuple[Inlet, Any] | None:
-        return self._retry.popleft() if self._retry and not self.mailbox.is_halted else None
-
-    async def _handle_batch(self, inlet: Inlet, message: Any) -> None:
-        batch = [(inlet, message)]
-        if not self._retry:
-            batch += self.mailbox.receive_more_nowait(self.actor.max_batch - 1)
+        """Take messages until the end. A failure ends the other workers, too, each after what it holds."""
         try:
-            await self.actor.handle_batch([one for _, one in batch])
+            while await self._take_some():
+                await checkpoint()
         except BaseException as error:
-            if len(batch) > 1 and isinstance(error, Exception):
-                self._retry.extend(batch)
+            self._error = self._error or error
+            self.mailbox.halt()
+            if not isinstance(error, Exception):
+                raise
+
+    async def _take_some(self) -> bool:
+        """Take as many messages as is fair; if there are none, produce or wait. Return whether to go on."""
+        taken, mailbox, monotonic_ns = 0, self.mailbox, self._clock.monotonic_ns
+        now_ns = began_ns = monotonic_ns()
+        while taken < FAIR_MESSAGES and now_ns - began_ns < FAIR_NS and not mailbox.is_halted:
+            if now_ns >= self._tick_at_ns:
+                self._plan_tick()
+                await self.actor.tick()
+                taken += 1
+            elif mailbox.control:
+                await self._answer(*mailbox.control.popleft())
+                taken += 1
+            elif (found := mailbox.receive_nowait()) is not None:
+                taken += await self._handle(found)
+            elif not isinstance(self.actor, Source):
+                with self._clock.move_on_after((self._tick_at_ns - now_ns) / 1e9):
+                    return await mailbox.wait()
+                return True
+            elif await self.actor.produce():
+                taken = FAIR_MESSAGES
+                self._handled += 1
             else:
-                await self._lose(batch, error)
+                return False
+            before_ns, now_ns = now_ns, monotonic_ns()
+            self._busy_ns += now_ns - before_ns
+        return not mailbox.is_halted
+
+    async def _answer(self, request: Any, answer: asyncio.Future[Any]) -> None:
+        if answer.done():  # whoever asked has gone
+            return
+        outcome = partial(answer.set_exception, ActorStopped(self.name, "stopped before it answered"))
+        try:
+            outcome = partial(answer.set_result, await self.actor.answer(request))
+        except ActorError as error:
+            outcome = partial(answer.set_exception, error)
+        except Exception as error:  # noqa: BLE001  (the asker's to handle)
+            outcome = partial(answer.set_exception, ActorError(self.name, describe(error)))
+        finally:
+            if not answer.done():
+                outcome()
+
+    async def _handle(self, first: tuple[Inlet, Any]) -> int:
+        """Let the actor handle a message, or a batch of those that wait; return how many. A failure is seen to here."""
+        actor, batch = self.actor, [first]
+        if self._alone:
+            self._alone -= 1
+        elif actor.max_batch > 1:
+            while len(batch) < actor.max_batch and (found := self.mailbox.receive_nowait()) is not None:
+                batch.append(found)
+        try:
+            if actor.max_batch > 1:
+                await actor.handle_batch([message for _, message in batch])
+            else:
+                await actor.handle(first[1])
+        except BaseException as error:
+            reason = "crashed" if isinstance(error, Exception) else "stopped"
+            if reason == "crashed" and len(batch) > 1:
+                self.mailbox.put_back(batch)
+                self._alone += len(batch)
+            else:
+                for inlet, message in batch:
+                    self._log("message_dropped", actor=self.name, message=repr(message), reason=reason)
+                    await inlet.drop(message, reason, was_taken=True)
             raise
         self._handled += len(batch)
+        return len(batch)
 
-    async def _lose(self, held: list[tuple[Inlet, Any]], error: BaseException) -> None:
-        is_crash = isinstance(error, Exception)
-        with anyio.CancelScope(shield=True):
-            for inlet, message in held:
-                if is_crash:
-                    self._log("message_dropped", actor=self.name, message=repr(message), why=describe(error))
-                await inlet.lose(message, "crashed" if is_crash else "stopped")
-
-    async def _control(self, message: Any) -> None:
-        if isinstance(message, Tick):
-            self._tick_waits = False
-            await self.actor.tick()
-        elif isinstance(message, Ask):
-            await message.serve(self.actor)
-
-    async def _tell_ticks(self, period_s: float) -> None:
-        while True:
-            await self._clock.sleep(period_s)
-            if not self._tick_waits:
-                with suppress(ActorError):  # the control lane is full: its asks go first
-                    self.mailbox.tell_nowait(Tick())
-                    self._tick_waits = True
-
-    async def _teardown(self) -> None:
-        """Close the actor's books and resources, shielded, but not for ever."""
-        self._tick_waits = False
-        with anyio.CancelScope(shield=True), self._clock.move_on_after(TEARDOWN_S) as scope:
-            await self._guard(self.actor.teardown)
-        if scope.cancelled_caught:
-            self._log("teardown_cut_short", actor=self.name, limit_s=TEARDOWN_S)
-
-    async def _guard(self, hook: Callable[[], Any]) -> None:
+    async def _guard(self, hook: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Run a hook whose failure changes nothing any more."""
         try:
-            await hook()
+            await hook(*args)
         except Exception as error:  # noqa: BLE001  (the end of an actor must not fail)
-            self.last_error = describe(error)
-            self._log("hook_failed", actor=self.name, hook=hook.__name__, error=self.last_error)
+            self._last_error = describe(error)
+            self._log("hook_failed", actor=self.name, hook=hook.__name__, error=self._last_error)
 
-    async def _bury(self, reason: str) -> None:
+    async def _bury(self) -> None:
         """Dispose of what is left, answer everyone who waits, and tell the consumers that nothing more will come."""
-        while self._retry:
-            inlet, message = self._retry.popleft()
-            await inlet.lose(message, reason)
-        for left in await self.mailbox.die(reason):
-            if isinstance(left, Ask):
-                left.refuse(ActorStopped(self.name))
+        if self._state is not State.FAILED:
+            self._state = State.STOPPED
+        for _, answer in await self.mailbox.die(self._state.value):
+            if not answer.done():
+                answer.set_exception(ActorStopped(self.name, "stopped before it answered"))
         for inlets in self.actor.outlets.values():
             for inlet in inlets:
                 inlet.close()

@@ -1,30 +1,18 @@
 """The system: starts the actors, consumers first; ends them, cameras first; and says how everything is."""
 
-from __future__ import annotations
-
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 import anyio
+from anyio.abc import TaskStatus
 from msgspec import Struct
 
-from lfr_kernel.runtime.actor import Source
-from lfr_kernel.runtime.clock import SystemClock
-from lfr_kernel.runtime.statistics import SystemStatistics
-from lfr_kernel.runtime.supervisor import Cell, RestartPolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from anyio.abc import TaskStatus
-
-    from lfr_kernel.runtime.actor import Actor, Address
-    from lfr_kernel.runtime.clock import Clock
-    from lfr_kernel.runtime.errors import ActorFailed
-    from lfr_kernel.runtime.lanes import Lane
-    from lfr_kernel.runtime.mailbox import Policy
-
-__all__ = ["Edge", "System"]
+from lfr_kernel.runtime.actor import Actor, Address, Source
+from lfr_kernel.runtime.clock import Clock, SystemClock
+from lfr_kernel.runtime.lanes import Lane, LaneStatistics
+from lfr_kernel.runtime.mailbox import Policy
+from lfr_kernel.runtime.supervisor import ActorFailed, ActorStatistics, Cell, RestartPolicy
 
 
 class Edge(Struct, frozen=True, kw_only=True):
@@ -37,74 +25,58 @@ class Edge(Struct, frozen=True, kw_only=True):
     feedback: bool = False
 
 
+class SystemStatistics(Struct, frozen=True):
+    """A snapshot of the whole system."""
+
+    actors: tuple[ActorStatistics, ...]
+    lanes: tuple[LaneStatistics, ...]
+
+
+@dataclass(eq=False)
 class System:
     """A set of actors and the edges between them.
 
     Normal end: every source runs out, and each actor ends once all its producers have. `stop` makes the sources end
     where they stand and then waits for the same, for `drain_s` at most; what is left then is disposed of.
+
+    Raises:
+        ValueError: two actors share a name, or an edge leads to or from nobody, or into a source.
     """
 
-    def __init__(
-        self,
-        actors: Sequence[Actor],
-        edges: Sequence[Edge],
-        *,
-        lanes: Sequence[Lane] = (),
-        clock: Clock | None = None,
-        restarts: RestartPolicy | None = None,
-        drain_s: float = 5.0,
-        seed: int | None = None,
-        log: Callable[..., None] = lambda *_, **__: None,
-    ) -> None:
-        """Wire the system.
+    actors: Sequence[Actor]  #: upstream before downstream; they start in reverse
+    edges: Sequence[Edge]  #: between the names of `actors`
+    _: KW_ONLY
+    lanes: Sequence[Lane] = ()  #: closed when the system has ended, and shown in its statistics
+    clock: Clock = field(default_factory=SystemClock)
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    drain_s: float = 5.0  #: how long stopping may take
+    seed: int | None = None  #: of the backoff's jitter
+    log: Callable[..., None] = lambda *_, **__: None  #: gets an event and facts; `exc` is an exception, not to be kept
 
-        Args:
-            actors: upstream before downstream; they start in reverse.
-            edges: between the names of `actors`.
-            lanes: closed when the system has ended, and shown in its statistics.
-            clock: the machine's, if not given.
-            restarts: the restart policy of every actor.
-            drain_s: how long stopping may take.
-            seed: of the backoff's jitter.
-            log: called as `log(event, **facts)`.
-        """
-        self.clock = clock or SystemClock()
-        self.lanes = tuple(lanes)
-        self.drain_s = drain_s
-        self.failure: ActorFailed | None = None
-        self.stop_reason: str | None = None
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)  # noqa: S311  (jitter, not a secret)
+        self._failure: ActorFailed | None = None
+        self._stop_reason: str | None = None
         self._stop = anyio.Event()
-        rng = random.Random(seed)  # noqa: S311  (jitter, not a secret)
-        policy = restarts or RestartPolicy()
-        self.cells = {
-            actor.name: Cell(actor, clock=self.clock, policy=policy, rng=rng, log=log, escalate=self._escalate)
-            for actor in actors
-        }
-        if len(self.cells) != len(actors):
-            raise ValueError(f"names of actors must differ, got {[actor.name for actor in actors]}")
-        outlets: dict[str, dict[type, list[Any]]] = {
-            actor.name: {message: [] for message in actor.produces} for actor in actors
-        }
-        for edge in edges:
-            mailbox = self.cells[edge.consumer].mailbox
-            inlet = mailbox.inlet(edge.producer, edge.message, edge.policy, feedback=edge.feedback)
-            outlets[edge.producer].setdefault(edge.message, []).append(inlet)
-        for name, cell in self.cells.items():
-            cell.actor.outlets = outlets[name]
+        self._cells = {actor.name: Cell(actor, self) for actor in self.actors}
+        if len(self._cells) != len(self.actors):
+            raise ValueError(f"names of actors must differ, got {[actor.name for actor in self.actors]}")
+        for edge in self.edges:
+            producer, consumer = self._cells.get(edge.producer), self._cells.get(edge.consumer)
+            if producer is None or consumer is None or isinstance(consumer.actor, Source):
+                raise ValueError(f"{edge} must lead from an actor to one that is no source, among {[*self._cells]}")
+            inlet = consumer.mailbox.inlet(edge.producer, edge.message, edge.policy, feedback=edge.feedback)
+            producer.actor.outlets.setdefault(edge.message, []).append(inlet)
 
     def address(self, name: str) -> Address:
         """Return how to reach an actor over its control lane."""
-        return self.cells[name].address
+        return self._cells[name]
 
-    def stop(self, reason: str) -> None:
-        """Begin to stop; the first reason given stands."""
-        if not self._stop.is_set():
-            self.stop_reason = reason
-            self._stop.set()
-
-    def _escalate(self, failure: ActorFailed) -> None:
-        self.failure = self.failure or failure
-        self.stop("failed")
+    def stop(self, reason: str, failure: ActorFailed | None = None) -> None:
+        """Begin to stop; the first reason given stands, and so does the first failure."""
+        self._stop_reason = self._stop_reason or reason
+        self._failure = self._failure or failure
+        self._stop.set()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> str:
         """Run to the end and return why it ended: `input_ended`, or the reason given to `stop`.
@@ -114,60 +86,38 @@ class System:
         Raises:
             ActorFailed: an actor failed for good. The rest was drained first.
         """
+        failure: Exception | None = None
         try:
-            async with anyio.create_task_group() as cells:
+            async with anyio.create_task_group() as tasks:
                 try:
-                    for cell in reversed(self.cells.values()):
-                        await cells.start(cell.run)
-                except BaseException:
-                    cells.cancel_scope.cancel()
-                    raise
-                task_status.started()
-                await self._supervise()
-                cells.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+                    for cell in reversed(self._cells.values()):
+                        await tasks.start(cell.run)
+                    task_status.started()
+                    tasks.start_soon(self._drain, tasks.cancel_scope)
+                    # Services end last: others may need them until then.
+                    for cell in sorted(self._cells.values(), key=lambda cell: cell.is_service):
+                        if cell.is_service:
+                            cell.mailbox.end()
+                        await cell.ended.wait()
+                except Exception as error:  # noqa: BLE001  (raised below, outside of the group that would wrap it)
+                    failure = error
+                tasks.cancel_scope.cancel()
         finally:
             for lane in self.lanes:
                 lane.close()
-        if self.failure is not None:
-            raise self.failure
-        return self.stop_reason or "input_ended"
+        if (failure := failure or self._failure) is not None:
+            raise failure
+        return self._stop_reason or "input_ended"
 
-    async def _supervise(self) -> None:
-        """Wait for the end of the input or for `stop`; then drain."""
-        async with anyio.create_task_group() as watch:
-
-            async def watch_stop() -> None:
-                await self._stop.wait()
-                for cell in self.cells.values():
-                    cell.stop_source()
-                await self.clock.sleep(self.drain_s)
-                watch.cancel_scope.cancel()
-
-            watch.start_soon(watch_stop)
-            services = []
-            for cell in self.cells.values():
-                if isinstance(cell.actor, Source) or cell.mailbox.inlets:
-                    await cell.ended.wait()
-                else:
-                    services.append(cell)
-            for cell in services:
-                cell.mailbox.end()
-                await cell.ended.wait()
-            watch.cancel_scope.cancel()
+    async def _drain(self, everything: anyio.CancelScope) -> None:
+        await self._stop.wait()
+        for cell in self._cells.values():
+            if isinstance(cell.actor, Source):
+                cell.lives.cancel()
+        await self.clock.sleep(self.drain_s)
+        everything.cancel()
 
     def statistics(self) -> SystemStatistics:
         """Return a snapshot."""
-        return SystemStatistics(
-            actors=tuple(cell.statistics() for cell in self.cells.values()),
-            lanes=tuple(lane.statistics() for lane in self.lanes),
-        )
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Unwrap groups down to the first error: a failed start has one cause."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        actors = tuple(cell.statistics() for cell in self._cells.values())
+        return SystemStatistics(actors, tuple(lane.statistics() for lane in self.lanes))

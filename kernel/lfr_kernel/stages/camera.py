@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from lfr_kernel.messages import Frame, Picture
 from lfr_kernel.runtime import CallAbandonedError, PassingError, Source, describe
+from lfr_kernel.stages.measure import backoff_s
 from lfr_kernel.stages.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ class CameraFacts(Struct, frozen=True, kw_only=True):
 class CameraLimits(Struct, frozen=True, kw_only=True):
     """How long the host waits for a camera. Seconds."""
 
-    open_s: float = 15.0
-    read_s: float = 10.0
+    open_s: float = 30.0
+    read_s: float = 25.0
     silence_s: float = 10.0
     """Without a picture for so long, a live camera is connected anew."""
     close_s: float = 1.0
@@ -142,7 +142,11 @@ class CameraHost(Source):
         """Create the plugin; open it if it is a file."""
         self._camera = self._create()
         if self._camera.pace != "live":
-            await self._open(self._camera)
+            try:
+                await self._open(self._camera)
+            except CallAbandonedError:
+                self._camera = None
+                raise
 
     async def produce(self) -> bool:
         """Read one picture and send it on."""
@@ -182,10 +186,7 @@ class CameraHost(Source):
         self._size = reading.picture.size
         if self._origin_ns is None:
             self._origin_ns = now_ns
-        if pace == "live":
-            stream_ns = now_ns - self._origin_ns
-        else:
-            stream_ns = self._timeline.rise(reading.position_ns)
+        stream_ns = now_ns - self._origin_ns if pace == "live" else self._timeline.rise(reading.position_ns)
         if pace == "realtime":
             due_ns = self._origin_ns + stream_ns
             await self.clock.sleep((due_ns - now_ns) / 1e9)
@@ -204,15 +205,24 @@ class CameraHost(Source):
 
     async def _leave(self, error: Exception) -> None:
         self._last_error = describe(error)
+        if isinstance(error, CallAbandonedError):
+            self._camera, self._is_open = None, False
+        await self._close()
+
+    async def _close(self) -> None:
         camera, self._camera, self._is_open = self._camera, None, False
-        if camera is not None and not isinstance(error, CallAbandonedError):
-            with suppress(CallAbandonedError):
-                await self._lane.run(camera.close, deadline_s=self._limits.close_s)
+        if camera is None:
+            return
+        try:
+            await self._lane.run(camera.close, deadline_s=self._limits.close_s)
+        except Exception as error:  # noqa: BLE001  (it must not raise; if it does, the camera is gone all the same)
+            self._log("camera_not_closed", camera=self.camera_name, error=describe(error))
 
     async def _wait_before_reconnecting(self, error: Exception) -> None:
         self._state = CameraState.RECONNECTING
-        wait_s = min(self._limits.max_backoff_s, self._limits.first_backoff_s * 2.0**self._failures)
-        wait_s *= 1 + self._limits.jitter * self._rng.random()
+        limits = self._limits
+        wait_s = backoff_s(self._failures, limits.first_backoff_s, limits.max_backoff_s)
+        wait_s *= 1 + limits.jitter * self._rng.random()
         self._failures += 1
         self._reconnects += 1
         self._log("camera_lost", camera=self.camera_name, error=describe(error), retry_in_s=round(wait_s, 2))
@@ -220,10 +230,7 @@ class CameraHost(Source):
 
     async def teardown(self) -> None:
         """Close the plugin."""
-        if self._camera is not None:
-            camera, self._camera, self._is_open = self._camera, None, False
-            with suppress(CallAbandonedError):
-                await self._lane.run(camera.close, deadline_s=self._limits.close_s)
+        await self._close()
 
     def facts(self) -> CameraFacts:
         """Return a snapshot."""

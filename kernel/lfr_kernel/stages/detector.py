@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.messages import Biometric, Faces, Frame
-from lfr_kernel.runtime import Actor, Consumes, Overflow, Policy
+from lfr_kernel.runtime import Actor, CallAbandonedError, Consumes, Overflow, Policy
 from lfr_kernel.stages.alignment import similarity_transforms
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.ordering import Turns
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from lfr_kernel.messages import Picture
     from lfr_kernel.runtime import Lane
 
-__all__ = ["LOAD_S", "Detections", "Detector", "DetectorFacts", "DetectorHost"]
+__all__ = ["CLOSE_S", "LOAD_S", "Detections", "Detector", "DetectorFacts", "DetectorHost"]
 
 LOAD_S = 60.0
 """How long loading a model may take."""
+CLOSE_S = 1.0
+"""How long closing a plugin may take."""
 
 
 class Detections(Struct, frozen=True, kw_only=True, eq=False):
@@ -46,7 +48,8 @@ class Detections(Struct, frozen=True, kw_only=True, eq=False):
 class Detector(Protocol):
     """Finds faces. One instance, shared by all cameras; calls run on the compute lane.
 
-    An exception from `detect` loses that picture and restarts the stage: `close`, then a new instance.
+    An exception from `detect` loses that picture and restarts the stage: `close`, then a new instance. An instance
+    whose call hung is left behind without `close`, which could crash.
     """
 
     max_concurrency: int
@@ -107,6 +110,7 @@ class DetectorHost(Actor):
         self._crop_size = crop_size
         self._deadline_s = deadline_s
         self._detector: Detector | None = None
+        self._is_hung = False
         self._turns = Turns()
         self._next: dict[str, int] = {}
         self._frames = self._faces = self._missed = 0
@@ -117,56 +121,74 @@ class DetectorHost(Actor):
         self._detector = await self._lane.run(self._create, deadline_s=max(self._deadline_s, LOAD_S))
         self.concurrency = max(1, min(self._detector.max_concurrency, self._lane.workers))
         self._turns = Turns()
+        self._is_hung = False
 
     async def handle(self, frame: Frame) -> None:
         """Find the faces of one frame."""
         assert self._detector is not None  # noqa: S101  (setup has seen to it)
         turn = self._turns.take(frame.camera)
-        faces: Faces | None = None
         began_ns = self.clock.monotonic_ns()
         try:
             found, crops = await self._lane.run(
                 self._look, self._detector, frame.picture, deadline_s=self._deadline_s, discard=_erase_crops
             )
-        except BaseException:
+        except BaseException as error:
+            # Whoever stops waiting does not stop the call: only after the plugin's own exception nothing runs any more.
+            self._is_hung |= isinstance(error, CallAbandonedError) or not isinstance(error, Exception)
             async with turn:
                 raise
         self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
-        async with turn:
-            missed = frame.sequence - self._next.get(frame.camera, 0)
-            faces = Faces(
-                camera=frame.camera,
-                sequence=frame.sequence,
-                missed=missed,
-                picture=frame.picture,
-                captured_at_ns=frame.captured_at_ns,
-                captured_monotonic_ns=frame.captured_monotonic_ns,
-                stream_ns=frame.stream_ns,
-                boxes=found.boxes,
-                landmarks=found.landmarks,
-                confidences=found.confidences,
-                crops=crops,
-            )
-            self._frames += 1
-            self._faces += len(found)
-            if await self.emit(faces):
-                self._missed += missed
-                self._next[frame.camera] = frame.sequence + 1
+        is_sent = False
+        try:
+            async with turn:
+                is_sent = True
+                await self._send(frame, found, crops)
+        except BaseException:
+            if not is_sent:
+                crops.erase()
+            raise
+
+    async def _send(self, frame: Frame, found: Detections, crops: Biometric) -> None:
+        missed = frame.sequence - self._next.get(frame.camera, 0)
+        faces = Faces(
+            camera=frame.camera,
+            sequence=frame.sequence,
+            missed=missed,
+            picture=frame.picture,
+            captured_at_ns=frame.captured_at_ns,
+            captured_monotonic_ns=frame.captured_monotonic_ns,
+            stream_ns=frame.stream_ns,
+            boxes=found.boxes,
+            landmarks=found.landmarks,
+            confidences=found.confidences,
+            crops=crops,
+        )
+        self._frames += 1
+        self._faces += len(found)
+        if await self.emit(faces):
+            self._missed += missed
+            self._next[frame.camera] = frame.sequence + 1
 
     def _look(self, detector: Detector, picture: Picture) -> tuple[Detections, Biometric]:
         """Detect and cut. Runs on the compute lane."""
         found = detector.detect(picture)
         width, height = self._crop_size
-        crops = np.empty((len(found), height, width, 3), np.uint8)
-        for crop, affine in zip(crops, similarity_transforms(found.landmarks, self._template), strict=True):
-            crop[:] = picture.patch(affine, self._crop_size)
-        return found, Biometric(crops)
+        crops = Biometric(np.zeros((len(found), height, width, 3), np.uint8))
+        try:
+            for crop, affine in zip(crops.array, similarity_transforms(found.landmarks, self._template), strict=True):
+                patch = picture.patch(affine, self._crop_size)
+                crop[:] = patch
+                patch.fill(0)
+        except BaseException:
+            crops.erase()
+            raise
+        return found, crops
 
     async def teardown(self) -> None:
-        """Close the plugin."""
-        if self._detector is not None:
-            detector, self._detector = self._detector, None
-            detector.close()
+        """Close the plugin, unless a call of it hangs."""
+        detector, self._detector = self._detector, None
+        if detector is not None and not self._is_hung:
+            await self._lane.run(detector.close, deadline_s=CLOSE_S)
 
     def facts(self) -> DetectorFacts:
         """Return a snapshot."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.messages import Biometric, Probe, ProbeLost, ProbeRequest
-from lfr_kernel.runtime import Actor, Consumes, PassingError, Policy
-from lfr_kernel.stages.detector import LOAD_S
+from lfr_kernel.runtime import Actor, CallAbandonedError, Consumes, PassingError, Policy
+from lfr_kernel.stages.alignment import mean_template, mirror
+from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ __all__ = ["BATCH", "Embedder", "EmbedderFacts", "EmbedderHost", "embed_crops"]
 
 BATCH = 4
 """How many requests that wait already go to the lane together: a hop between threads is paid once for all of them."""
+LENGTH_TOLERANCE = 1e-2
+"""How far the length of a template may be from 1."""
 
 
 class Embedder(Protocol):
     """Turns aligned crops into templates. One instance; calls run on the compute lane.
 
-    An exception from `embed` loses those crops (a batch is first retried one by one) and restarts the stage.
+    An exception from `embed` loses those crops (a batch is first retried one by one) and restarts the stage: `close`,
+    then a new instance. An instance whose call hung is left behind without `close`, which could crash.
     """
 
     max_concurrency: int
@@ -80,36 +84,57 @@ def embed_crops(embedder: Embedder, crops: NDArray[np.uint8], *, mirrored: bool)
         float32 [N, D], L2-normalised. The caller owns and erases it.
 
     Raises:
-        PassingError: the plugin returned numbers that are not finite.
+        PassingError: the plugin returned numbers that are not finite, or templates that are not L2-normalised.
+        ValueError: a face and its mirror image have templates that cancel out.
     """
-    templates = _embed_plainly(embedder, crops)
-    if mirrored:
-        mirrors = np.ascontiguousarray(crops[:, :, ::-1])
-        others = _embed_plainly(embedder, mirrors)
-        templates += others
-        templates /= np.linalg.norm(templates, axis=1, keepdims=True)
-        others.fill(0)
-        mirrors.fill(0)
-    if not np.isfinite(templates).all():
-        raise PassingError("the embedder returned numbers that are not finite; expected L2-normalised templates")
+    templates = np.zeros((len(crops), embedder.dimension), np.float32)
+    try:
+        _embed_into(templates, embedder, crops)
+        if mirrored:
+            _average_mirrors(templates, embedder, crops)
+    except BaseException:
+        templates.fill(0)
+        raise
     return templates
 
 
-def _embed_plainly(embedder: Embedder, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _average_mirrors(templates: NDArray[np.float32], embedder: Embedder, crops: NDArray[np.uint8]) -> None:
+    mirrors, others = mirror(crops), np.zeros_like(templates)
+    try:
+        _embed_into(others, embedder, mirrors)
+        mean_template(templates, others, out=templates)
+    finally:
+        mirrors.fill(0)
+        others.fill(0)
+
+
+def _embed_into(templates: NDArray[np.float32], embedder: Embedder, crops: NDArray[np.uint8]) -> None:
     count, size = len(crops), embedder.batch_size
-    templates = np.zeros((count, embedder.dimension), np.float32)
     whole = count - count % size
     for start in range(0, whole, size):
         embedder.embed(crops[start : start + size], templates[start : start + size])
     if whole < count:
         filled = np.zeros((size, *crops.shape[1:]), np.uint8)
         out = np.zeros((size, embedder.dimension), np.float32)
-        filled[: count - whole] = crops[whole:]
-        embedder.embed(filled, out)
-        templates[whole:] = out[: count - whole]
-        filled.fill(0)
-        out.fill(0)
-    return templates
+        try:
+            filled[: count - whole] = crops[whole:]
+            embedder.embed(filled, out)
+            templates[whole:] = out[: count - whole]
+        finally:
+            filled.fill(0)
+            out.fill(0)
+    _check_templates(templates)
+
+
+def _check_templates(templates: NDArray[np.float32]) -> None:
+    """Let nothing through that is no template: one of length 0 or NaN would spoil the pool of its whole passage."""
+    if not np.isfinite(templates).all():
+        raise PassingError("the embedder returned numbers that are not finite; expected L2-normalised templates")
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", templates, templates))
+    if (np.abs(lengths - 1) > LENGTH_TOLERANCE).any():
+        worst = float(lengths[np.abs(lengths - 1).argmax()])
+        raise PassingError(f"the embedder returned a template of length {worst:.4g}; expected L2-normalised ones")
 
 
 class EmbedderHost(Actor):
@@ -125,6 +150,8 @@ class EmbedderHost(Actor):
         self._mirror_live = mirror_live
         self._deadline_s = deadline_s
         self._embedder: Embedder | None = None
+        self._is_hung = False
+        self._handed_on: set[tuple[str, int]] = set()
         self._probes = 0
         self._lost: Counter[str] = Counter()
         self._durations = Durations()
@@ -135,14 +162,20 @@ class EmbedderHost(Actor):
         self._embedder = await self._lane.run(self._create, deadline_s=max(self._deadline_s, LOAD_S))
         self.concurrency = max(1, min(self._embedder.max_concurrency, self._lane.workers))
         self.max_batch = max(BATCH, self._embedder.batch_size)
+        self._is_hung = False
 
     async def handle_batch(self, messages: Sequence[ProbeRequest]) -> None:
         """Embed what waits; nothing is sent before all of it is there."""
         assert self._embedder is not None  # noqa: S101  (setup has seen to it)
         began_ns = self.clock.monotonic_ns()
-        templates = await self._lane.run(
-            self._embed, self._embedder, messages, deadline_s=self._deadline_s * len(messages), discard=_erase
-        )
+        try:
+            templates = await self._lane.run(
+                self._embed, self._embedder, messages, deadline_s=self._deadline_s * len(messages), discard=_erase
+            )
+        except BaseException as error:
+            # Whoever stops waiting does not stop the call: only after the plugin's own exception nothing runs any more.
+            self._is_hung |= isinstance(error, CallAbandonedError) or not isinstance(error, Exception)
+            raise
         now_ns = self.clock.monotonic_ns()
         self._durations.add((now_ns - began_ns) / 1e9 / len(messages))
         probes = [
@@ -161,10 +194,22 @@ class EmbedderHost(Actor):
             for request, template in zip(messages, templates, strict=True)
         ]
         templates.fill(0)
-        for probe in probes:
-            self._delays.add((now_ns - probe.captured_monotonic_ns) / 1e9)
-            self._probes += 1
-            await self.emit(probe)
+        await self._send(probes)
+
+    async def _send(self, probes: Sequence[Probe]) -> None:
+        unsent = deque(probes)
+        try:
+            while unsent:
+                probe = unsent.popleft()
+                self._delays.add((probe.embedded_monotonic_ns - probe.captured_monotonic_ns) / 1e9)
+                self._probes += 1
+                self._handed_on.add((probe.passage, probe.number))
+                await self.emit(probe)
+        except BaseException:
+            for probe in unsent:
+                probe.template.erase()
+            raise
+        self._handed_on.difference_update((probe.passage, probe.number) for probe in probes)
 
     def _embed(self, embedder: Embedder, requests: Sequence[ProbeRequest]) -> NDArray[np.float32]:
         crops = np.stack([request.crop.array for request in requests])
@@ -174,16 +219,19 @@ class EmbedderHost(Actor):
             crops.fill(0)
 
     async def dispose(self, message: ProbeRequest, reason: str) -> None:
-        """Erase the crop, and tell the index that this probe will not come."""
+        """Erase the crop, and tell the index that this probe will not come (unless it is on its way already)."""
+        if (message.passage, message.number) in self._handed_on:
+            self._handed_on.discard((message.passage, message.number))
+            return
         message.erase()
         self._lost[reason] += 1
         await self.emit(ProbeLost(passage=message.passage, number=message.number, camera=message.camera, reason=reason))
 
     async def teardown(self) -> None:
-        """Close the plugin."""
-        if self._embedder is not None:
-            embedder, self._embedder = self._embedder, None
-            embedder.close()
+        """Close the plugin, unless a call of it hangs."""
+        embedder, self._embedder = self._embedder, None
+        if embedder is not None and not self._is_hung:
+            await self._lane.run(embedder.close, deadline_s=CLOSE_S)
 
     def facts(self) -> EmbedderFacts:
         """Return a snapshot."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from lfr_kernel.messages import (
     Wipe,
 )
 from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
-from lfr_kernel.stages.detector import LOAD_S
+from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.ledger import Entry, Ledger
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.pooling import Added
@@ -163,11 +163,14 @@ class IndexHost(Actor):
         self._threshold = threshold
         self._deadline_s = deadline_s
         self._index: Index | None = None
-        self._persons: list[str] = []
+        self._persons: tuple[str, ...] = ()
+        self._removed: set[int] = set()
+        self._booked: Sequence[Probe | ProbeLost | Passage] = ()
         self._recalled: set[str] = set()
         self._is_wiped = False
         self._generation = 0
         self._ledger = Ledger()
+        self._untold: deque[Outcome] = deque()
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._durations = Durations()
@@ -184,54 +187,73 @@ class IndexHost(Actor):
                 f"the watchlist was made with model {gallery.digest[:12]}…, the embedder is {self._digest[:12]}…: "
                 "similarities between the two mean nothing; build the watchlist again with this model"
             )
-        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S)
-        self._persons = list(gallery.persons)
-        self._generation = gallery.generation
+        self._booked = ()
+        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S, discard=_erase)
+        self._persons = gallery.persons
+        self._removed = {row for row in range(len(gallery)) if not self._is_listed(gallery, row)}
+        self._generation = max(self._generation, gallery.generation)
+
+    def _is_listed(self, gallery: Gallery, row: int) -> bool:
+        return not self._is_wiped and gallery.persons[row] not in self._recalled
 
     def _load(self, gallery: Gallery) -> Index:
         index = self._create()
-        rows = [row for row, person in enumerate(gallery.persons) if person not in self._recalled]
-        if rows and not self._is_wiped:
+        rows = [row for row in range(len(gallery)) if self._is_listed(gallery, row)]
+        if rows:
             templates = gallery.templates.array[rows]
-            index.replace(templates, np.asarray(rows, np.int64), self._digest)
-            templates.fill(0)
+            try:
+                index.replace(templates, np.asarray(rows, np.int64), self._digest)
+            finally:
+                templates.fill(0)
         return index
 
     async def handle_batch(self, messages: Sequence[Probe | ProbeLost | Passage]) -> None:
         """Pool and search the probes, then see which passages are settled."""
         grown: dict[str, tuple[Entry, Probe]] = {}
-        touched: dict[str, Entry] = {}
         splits: list[PassageSplit] = []
         for message in messages:
-            entry = self._note(message)
-            if entry is None:
-                continue
-            touched[entry.passage] = entry
-            if isinstance(message, Probe) and self._pool(entry, message, splits):
+            entry = self._find(message)
+            if entry is not None and isinstance(message, Probe) and self._pool(entry, message, splits):
                 grown[entry.passage] = (entry, message)
         if grown:
             await self._search(list(grown.values()))
+        # Nothing was booked before the search was over: a batch that fails comes again, message by message.
         for message in messages:
-            if isinstance(message, Probe):
-                message.erase()
+            self._book(message)
+        self._booked = messages
         for split in splits:
             await self.emit(split)
-        for entry in touched.values():
-            if entry.is_complete:
-                await self.emit(self._ledger.settle(entry))
+        await self._tell()
+        self._booked = ()
 
-    def _note(self, message: Probe | ProbeLost | Passage) -> Entry | None:
-        now_ns = self.clock.monotonic_ns()
+    def _find(self, message: Probe | ProbeLost | Passage) -> Entry | None:
+        return self._ledger.find(message.passage, message.camera, self._dimension, self.clock.monotonic_ns())
+
+    def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None) -> None:
+        """Count one message, erase it, and settle its passage if that is complete now.
+
+        Args:
+            message: a probe, the loss of one, or the end of a passage.
+            lost: why the message died instead of being handled.
+        """
+        entry = self._find(message)
         if isinstance(message, Passage):
-            return self._ledger.end(message, self._dimension, now_ns)
-        entry = self._ledger.find(message.passage, message.camera, self._dimension, now_ns)
-        if entry is None:
-            self._counts["late"] += 1
-        elif isinstance(message, ProbeLost):
-            entry.lost[message.reason] = entry.lost.get(message.reason, 0) + 1
+            self._ledger.end(message)
         else:
-            entry.answered += 1
-        return entry
+            self._ledger.answer(message.passage, message.reason if isinstance(message, ProbeLost) else lost)
+        if isinstance(message, Probe):
+            message.erase()
+            self._counts["late"] += entry is None
+        if entry is not None and entry.is_complete:
+            self._settle([entry])
+
+    def _settle(self, entries: Sequence[Entry], reason: str | None = None) -> None:
+        """Settle passages, all at once: while an outcome is on its way, a message that dies may book on others."""
+        self._untold += [self._ledger.settle(entry, reason) for entry in entries]
+
+    async def _tell(self) -> None:
+        while self._untold:
+            await self.emit(self._untold.popleft())
 
     def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> bool:
         added = entry.pool.add(probe.template.array, probe.quality)
@@ -295,7 +317,8 @@ class IndexHost(Actor):
         for entry in self._ledger:
             limit_ns = PROBE_DEADLINE_NS if entry.end is not None else PASSAGE_DEADLINE_NS
             if now_ns - entry.touched_ns > limit_ns:
-                await self.emit(self._ledger.settle(entry, None if entry.searched else "deadline"))
+                self._settle([entry], None if entry.searched else "deadline")
+        await self._tell()
 
     async def answer(self, request: Any) -> Any:
         """Recall a person, or wipe everything."""
@@ -307,62 +330,59 @@ class IndexHost(Actor):
 
     async def _recall(self, person: str) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
-        if person in self._recalled or self._is_wiped:
-            return 0
         self._recalled.add(person)
-        rows = [row for row, listed in enumerate(self._persons) if listed == person]
+        rows = [row for row, listed in enumerate(self._persons) if listed == person and row not in self._removed]
         if rows:
             entries = np.asarray(rows, np.int64)
             await self._lane.run(self._index.remove, entries, deadline_s=self._deadline_s)
+            self._removed.update(rows)
             self._generation += 1
         return len(rows)
 
     async def _wipe(self) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
-        destroyed = len(self._index)
+        destroyed = self._entries
         self._is_wiped = True
         await self._lane.run(self._index.erase, deadline_s=self._deadline_s)
+        self._removed = set(range(len(self._persons)))
         self._generation += 1
-        await self._settle_all("wiped")
+        self._settle(list(self._ledger), "wiped")
+        await self._tell()
         return destroyed
 
-    async def _settle_all(self, reason: str) -> None:
-        for entry in self._ledger:
-            await self.emit(self._ledger.settle(entry, reason))
+    @property
+    def _entries(self) -> int:
+        """How many rows the plugin holds; it is asked on its lane only."""
+        return len(self._persons) - len(self._removed)
 
     async def finish(self) -> None:
         """Settle what is left: its probes will not come any more."""
         for entry in self._ledger:
-            await self.emit(self._ledger.settle(entry, None if entry.searched else "unanswered"))
+            self._settle([entry], None if entry.searched else "unanswered")
+        await self._tell()
 
     async def teardown(self) -> None:
-        """Settle what a failure or a stop cut short, and erase the gallery and all pools."""
-        await self._settle_all("restart")
-        if self._index is not None:
-            index, self._index = self._index, None
-            await self._lane.run(index.erase, deadline_s=1.0)
+        """Erase the gallery, settle what a failure or a stop cut short, and erase its pools."""
+        index, self._index = self._index, None
+        try:
+            if index is not None:
+                await self._lane.run(index.erase, deadline_s=CLOSE_S)
+        finally:
+            self._settle(list(self._ledger), "restart")
+            await self._tell()
 
     async def dispose(self, message: Probe | ProbeLost | Passage, reason: str) -> None:
         """Erase a probe that died on the way here, and keep the books right."""
-        self._dropped[reason] += 1
-        now_ns = self.clock.monotonic_ns()
-        if isinstance(message, Passage):
-            entry = self._ledger.end(message, self._dimension, now_ns)
-            if entry is not None:
-                await self.emit(self._ledger.settle(entry, reason))
+        if any(message is booked for booked in self._booked):
             return
-        entry = self._ledger.find(message.passage, message.camera, self._dimension, now_ns)
-        if entry is not None:
-            entry.lost[reason] = entry.lost.get(reason, 0) + 1
-        if isinstance(message, Probe):
-            message.erase()
-        if entry is not None and entry.is_complete:
-            await self.emit(self._ledger.settle(entry))
+        self._dropped[reason] += 1
+        self._book(message, reason)
+        await self._tell()
 
     def facts(self) -> IndexFacts:
         """Return a snapshot."""
         return IndexFacts(
-            entries=len(self._index) if self._index is not None else 0,
+            entries=self._entries if self._index is not None else 0,
             generation=self._generation,
             open_passages=len(self._ledger),
             pooled=self._counts["pooled"],
@@ -373,3 +393,7 @@ class IndexHost(Actor):
             dropped=dict(self._dropped),
             search_ms=self._durations.quantiles(),
         )
+
+
+def _erase(index: Index) -> None:
+    index.erase()

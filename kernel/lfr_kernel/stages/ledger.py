@@ -1,7 +1,7 @@
 """The ledger of passages: what is known of each until its one outcome.
 
-open ──(its end is known, and every probe answered or lost)──▶ settled
-  └──(deadline, restart, stop)──▶ settled, its end still to come ──(its end comes)──▶ forgotten
+open ──(its end is known, and every probe answered or lost)──▶ settled and forgotten
+  └──(deadline, restart, stop)──▶ settled early ──(its end and the rest of its probes come)──▶ forgotten
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ class Entry:
 
 
 class Ledger:
-    """Open passages by id, and those that were settled before their end was known."""
+    """Open passages by id, and those that were settled while something of them was still on its way."""
 
     def __init__(self) -> None:
         self._open: dict[str, Entry] = {}
-        self._settled_early: set[str] = set()
+        self._settled_early: dict[str, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -88,27 +88,37 @@ class Ledger:
 
     def find(self, passage: str, camera: str, dimension: int, now_ns: int) -> Entry | None:
         """Return the entry of a passage, new if need be; None if it was settled before."""
+        if passage in self._settled_early:
+            return None
         entry = self._open.get(passage)
-        if entry is None and passage not in self._settled_early:
+        if entry is None:
             entry = self._open[passage] = Entry(passage, camera, Pool(dimension), now_ns)
-        if entry is not None:
-            entry.touched_ns = now_ns
+        entry.touched_ns = now_ns
         return entry
 
-    def end(self, passage: Passage, dimension: int, now_ns: int) -> Entry | None:
-        """Note a passage's end; return its entry, or None if it was settled before."""
-        if passage.passage in self._settled_early:
-            self._settled_early.discard(passage.passage)
-            return None
-        entry = self.find(passage.passage, passage.camera, dimension, now_ns)
-        if entry is not None:
-            entry.end = passage
-        return entry
+    def answer(self, passage: str, lost: str | None = None) -> None:
+        """Note that one probe of a passage that was found before was answered, or was lost for a reason."""
+        entry = self._open.get(passage) or self._settled_early[passage]
+        if lost is None:
+            entry.answered += 1
+        else:
+            entry.lost[lost] = entry.lost.get(lost, 0) + 1
+        self._forget_if_complete(passage)
+
+    def end(self, passage: Passage) -> None:
+        """Note the end of a passage that was found before."""
+        entry = self._open.get(passage.passage) or self._settled_early[passage.passage]
+        entry.end = passage
+        self._forget_if_complete(passage.passage)
 
     def settle(self, entry: Entry, reason: str | None = None) -> Outcome:
         """Take an entry off the book, erase its pool, and return its one outcome."""
         del self._open[entry.passage]
-        if entry.end is None:
-            self._settled_early.add(entry.passage)
+        if not entry.is_complete:
+            self._settled_early[entry.passage] = entry
         entry.pool.erase()
         return entry.outcome(reason)
+
+    def _forget_if_complete(self, passage: str) -> None:
+        if passage in self._settled_early and self._settled_early[passage].is_complete:
+            del self._settled_early[passage]

@@ -1,4 +1,4 @@
-"""Measuring without keeping: quantiles of durations in bounded memory."""
+"""Durations: their quantiles in bounded memory, and how long to wait before trying again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import math
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Durations", "Quantiles"]
+__all__ = ["Durations", "Quantiles", "backoff_s"]
 
 _LOWEST_S = 1e-6
 _STEP = math.log(1.01)
 _BUCKETS = 2_100  # 1 µs to some 20 minutes
+_DOUBLINGS = 64
+"""More would overflow, some hours into an outage."""
 
 
 class Quantiles(Struct, frozen=True, kw_only=True):
@@ -49,3 +51,8 @@ class Durations:
             return round(min(_LOWEST_S * math.exp(_STEP * (bucket + 0.5)), self._longest_s) * 1e3, 3)
 
         return Quantiles(count=total, p50=at(0.5), p95=at(0.95), p99=at(0.99), max=round(self._longest_s * 1e3, 3))
+
+
+def backoff_s(failures: int, first_s: float, most_s: float) -> float:
+    """Return the wait after `failures` earlier failures in a row: `first_s`, doubled each time, at most `most_s`."""
+    return min(most_s, math.ldexp(first_s, min(failures, _DOUBLINGS)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lfr_kernel.messages import Biometric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["DISAGREE_BELOW", "SAME_AS_HELD", "Added", "Pool"]
 

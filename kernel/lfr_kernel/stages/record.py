@@ -51,6 +51,13 @@ class Record(Actor):
     async def handle(self, message: Outcome | Alert) -> None:
         """Write it down."""
         self._listen(message)
+        self._write(message)
+
+    async def dispose(self, message: Outcome | Alert, reason: str) -> None:  # noqa: ARG002
+        """Write it down all the same: a passage is counted even when nobody listens any more."""
+        self._write(message)
+
+    def _write(self, message: Outcome | Alert) -> None:
         if isinstance(message, Alert):
             self._alerts.append(message)
             return

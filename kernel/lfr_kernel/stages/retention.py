@@ -60,7 +60,7 @@ class RetentionHost(Actor):
         """Ask the plugin once: it is a pure function. It can shorten the ceilings, not lengthen them."""
         retention = self._create()
         self._seconds = {
-            record_class: min(ceiling_s, retention.seconds(record_class))
+            record_class: min(ceiling_s, max(0.0, retention.seconds(record_class)))
             for record_class, ceiling_s in CEILINGS_S.items()
         }
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lfr_kernel.messages import Alert, Expire, Receipt
 from lfr_kernel.runtime import Actor, Consumes, PassingError, Policy, describe
+from lfr_kernel.stages.measure import backoff_s
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -121,7 +122,7 @@ class SinkHost(Actor):
                 self._given_up += 1
                 self._log("alert_given_up", sink=self.sink_name, alert=alert.id, error=self._last_error)
                 return
-            wait_s = min(self._limits.max_backoff_s, self._limits.first_backoff_s * 2.0**tries)
+            wait_s = backoff_s(tries, self._limits.first_backoff_s, self._limits.max_backoff_s)
             wait_s *= 1 + self._limits.jitter * self._rng.random()
             tries += 1
             self._retries += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
 from lfr_kernel.messages import Biometric, Faces, Passage, PassageSplit, ProbeRequest
-from lfr_kernel.runtime import Actor, Consumes, Overflow, Policy
+from lfr_kernel.runtime import Actor, Consumes, Overflow, PassingError, Policy
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
 
@@ -128,18 +129,20 @@ class TrackerHost(Actor):
         self._deadline_s = deadline_s
         self._trackers: dict[str, Tracker] = {}
         self._open: dict[tuple[str, int], _Open] = {}
+        self._cut_short: deque[_Open] = deque()
         self._seen = self._probes = 0
         self._durations = Durations()
 
     async def setup(self) -> None:
-        """Make one instance, to find out now whether it can be made."""
+        """Make one instance, to find out now whether it can be made; end what the teardown had no time to end."""
         self._trackers = {}
+        await self._end_cut_short()
         await self._lane.run(self._create, deadline_s=LOAD_S)
 
     async def handle(self, message: Faces | PassageSplit) -> None:
         """Follow the faces of one frame, or split a passage."""
         if isinstance(message, PassageSplit):
-            self._split(message)
+            await self._split(message)
             return
         tracker = self._trackers.get(message.camera)
         if tracker is None:
@@ -151,22 +154,34 @@ class TrackerHost(Actor):
         await self._take(message.camera, update, message)
         message.erase()
 
-    def _split(self, message: PassageSplit) -> None:
+    async def _split(self, message: PassageSplit) -> None:
         for (camera, track), book in self._open.items():
-            if book.passage == message.passage and camera in self._trackers:
-                self._trackers[camera].split(track)
+            if book.passage == message.passage:
+                await self._lane.run(self._trackers[camera].split, track, deadline_s=self._deadline_s)
+                return
 
     async def _take(self, camera: str, update: TrackUpdate, faces: Faces | None) -> None:
         for opened in update.opened:
+            if (camera, opened.track) in self._open:
+                raise PassingError(
+                    f"the tracker opened track {opened.track} twice; every track needs a number of its own"
+                )
             self._seen += 1
             passage = f"{self._run}-{self._seen:06d}"
             self._open[camera, opened.track] = _Open(passage, camera, opened.stream_ns)
         for wanted in update.wanted:
             if faces is not None:
-                await self._ask(self._open[camera, wanted.track], wanted, faces)
+                await self._ask(self._book(camera, wanted.track), wanted, faces)
         for ended in update.ended:
-            book = self._open.pop((camera, ended.track))
+            book = self._book(camera, ended.track)
+            del self._open[camera, ended.track]
             await self._end(book, ended.why, ended.stream_ns, ended.frames, ended.gated)
+
+    def _book(self, camera: str, track: int) -> _Open:
+        book = self._open.get((camera, track))
+        if book is None:
+            raise PassingError(f"the tracker spoke of track {track}, which is not open: expected `opened` before")
+        return book
 
     async def _ask(self, book: _Open, wanted: Wanted, faces: Faces) -> None:
         book.last_ns = faces.stream_ns
@@ -204,15 +219,26 @@ class TrackerHost(Actor):
 
     async def finish(self) -> None:
         """End every passage: the input is over."""
+        failure: Exception | None = None
         for camera, tracker in self._trackers.items():
-            update = await self._lane.run(tracker.finish, deadline_s=self._deadline_s)
-            await self._take(camera, update, None)
+            try:
+                update = await self._lane.run(tracker.finish, deadline_s=self._deadline_s)
+                await self._take(camera, update, None)
+            except Exception as error:  # noqa: BLE001  (one camera's tracker must not cut short the others' passages)
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def teardown(self) -> None:
         """End what is open still: the plugin failed, or was cut short."""
         self._trackers = {}
-        while self._open:
-            _, book = self._open.popitem()
+        self._cut_short += self._open.values()
+        self._open = {}
+        await self._end_cut_short()
+
+    async def _end_cut_short(self) -> None:
+        while self._cut_short:
+            book = self._cut_short.popleft()
             await self._end(book, "restart", book.last_ns, 0, None)
 
     async def dispose(self, message: Faces | PassageSplit, reason: str) -> None:  # noqa: ARG002
@@ -223,5 +249,8 @@ class TrackerHost(Actor):
     def facts(self) -> TrackerFacts:
         """Return a snapshot."""
         return TrackerFacts(
-            seen=self._seen, open=len(self._open), probes=self._probes, call_ms=self._durations.quantiles()
+            seen=self._seen,
+            open=len(self._open) + len(self._cut_short),
+            probes=self._probes,
+            call_ms=self._durations.quantiles(),
         )

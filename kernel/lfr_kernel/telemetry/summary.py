@@ -106,6 +106,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     probes: int
     alerts: Sequence[AlertSummary]
     latency_ms: LatencySummary
+    stages_ms: Mapping[str, Quantiles]
+    """By stage: a call of its plugin as the host sees it, with the wait for a thread and the way there and back."""
     fps: float
     watchlist: WatchlistSummary
     cameras: Mapping[str, CameraFacts]
@@ -184,6 +186,12 @@ def summarise(
             capture_to_alert=facts.desk.capture_to_alert_ms,
             capture_to_embedding=facts.embedder.capture_to_embedding_ms,
         ),
+        stages_ms={
+            "detector": facts.detector.call_ms,
+            "tracker": facts.tracker.call_ms,
+            "embedder": facts.embedder.call_ms,
+            "index": facts.index.search_ms,
+        },
         fps=round(processed / duration_s, 2) if duration_s > 0 else 0.0,
         watchlist=WatchlistSummary(
             people=len(set(watchlist.persons)),

@@ -44,16 +44,20 @@ class _Buffers(threading.local):
 class RetinaFace:
     """Finds faces and five landmarks; the contract is `lfr_kernel.api.Detector`.
 
-    Calls may overlap: they share one session with one thread a run and the priors, which are read only. Input
+    Calls may overlap: they share one session, usually with one thread a run, and the priors, which are read only. Input
     buffers belong to the thread that runs the call and are overwritten by its next picture.
+
+    Args:
+        config: see `RetinaFaceConfig`.
+        threads: within one run of the session; see `load_session`.
     """
 
     max_concurrency: int
     digest: str
 
-    def __init__(self, config: RetinaFaceConfig) -> None:
+    def __init__(self, config: RetinaFaceConfig, *, threads: int = 1) -> None:
         card = load_card(MODEL)
-        self._session = load_session(MODEL)
+        self._session = load_session(MODEL, threads=threads)
         self._config = config
         self._mean = card.pixels.mean
         self._canvases = canvases(config.longest_side)

@@ -24,9 +24,13 @@ MODEL = "mobilefacenet"
 class MobileFaceNet:
     """Turns one aligned crop into a template; the contract is `lfr_kernel.api.Embedder`.
 
-    Calls may overlap: they share one session with one thread a run. The normalised crop lies in a buffer of the
-    thread that runs the call, and is overwritten when the call ends; the runtime writes the template straight into
+    Calls may overlap: they share one session, usually with one thread a run. The normalised crop lies in a buffer of
+    the thread that runs the call, and is overwritten when the call ends; the runtime writes the template straight into
     the caller's array. What the layers in between leave behind stays in the runtime's memory until its next run.
+
+    Args:
+        config: nothing.
+        threads: within one run of the session; see `load_session`.
     """
 
     max_concurrency: int
@@ -36,11 +40,11 @@ class MobileFaceNet:
     crop_size: tuple[int, int]
     landmark_template: NDArray[np.float64]
 
-    def __init__(self, config: NoConfig) -> None:  # noqa: ARG002  (what every plugin is created with)
+    def __init__(self, config: NoConfig, *, threads: int = 1) -> None:  # noqa: ARG002  (what every plugin is created with)
         card = load_card(MODEL)
         self.dimension, self.crop_size, self.landmark_template = _geometry(card)
         self.digest = card.sha256
-        self._session = load_session(MODEL)
+        self._session = load_session(MODEL, threads=threads)
         self._pixels = card.pixels
         self._shape = (self.batch_size, 3, self.crop_size[1], self.crop_size[0])
         self._buffers = threading.local()

@@ -78,8 +78,8 @@ def run_paced(job: Job) -> Paced:
     played = _play(job, taps, realtime=True)
     summary, delays = played.summary, taps.delays
     assert delays is not None  # noqa: S101  (asked for above)
-    warm = next((one.dropped for one in played.samples if one.at_s >= WARM_UP_S), 0)
     dropped = sum(summary.frames.dropped.values())
+    warm = next((one.dropped for one in played.samples if one.at_s >= WARM_UP_S), dropped)
     return Paced(
         seconds=summary.duration_s,
         frames=Frames(
@@ -131,13 +131,19 @@ def _play(job: Job, taps: Taps, *, realtime: bool) -> _Played:
 
 async def _run(session: Session) -> tuple[Summary, list[_Sample]]:
     samples: list[_Sample] = []
-    # The plugin's first import would count as time of the event loop's thread.
+    failure: Exception | None = None
+    # The camera's first import would count as time of the event loop's thread.
     session.check_permit()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch, session, samples)
-        summary = await session.run()
-        samples.append(_sample(summary))
+        try:
+            summary = await session.run()
+        except Exception as error:  # noqa: BLE001  (raised below, outside of the group that would wrap it)
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    samples.append(_sample(summary))
     return summary, samples
 
 

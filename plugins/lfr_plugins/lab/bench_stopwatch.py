@@ -1,11 +1,16 @@
-"""What a benchmark measures while plugins run: the time of their calls, and how long faces wait for their embedding."""
+"""What a benchmark measures while plugins run: the time of their calls, and how long faces wait for their embedding.
+
+It keeps plain numbers in arrays, since its own memory counts as that of the run.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 import zlib
+from array import array
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lfr_plugins.lab.bench_report import quantiles
 
@@ -15,96 +20,101 @@ if TYPE_CHECKING:
 
     from lfr_kernel.api import Quantiles
 
-__all__ = ["STAGES", "Delays", "Lap", "Stopwatch"]
+__all__ = ["STAGES", "Delays", "Stopwatch"]
 
 STAGES = ("decode", "detect", "track", "embed", "search")
-
-
-class Lap(NamedTuple):
-    """One call; times are monotonic."""
-
-    began_ns: int
-    ended_ns: int
-    items: int
+_FIELDS = 3
 
 
 class Stopwatch:
     """The calls of each stage's plugin, from whatever thread they come."""
 
     def __init__(self) -> None:
-        self._laps: defaultdict[str, list[Lap]] = defaultdict(list)
+        self._calls = {stage: array("q") for stage in STAGES}
+        self._lock = threading.Lock()
 
     def restart(self) -> None:
         """Forget what came before, such as the enrolment of photographs."""
-        self._laps.clear()
+        self._calls = {stage: array("q") for stage in STAGES}
 
     def note(self, stage: str, began_ns: int, items: int = 1) -> int:
         """Note that a call of `stage`, which dealt with `items`, began then and ends now; return now."""
         now_ns = time.monotonic_ns()
-        self._laps[stage].append(Lap(began_ns, now_ns, items))
+        with self._lock:
+            self._calls[stage].extend((began_ns, now_ns, items))
         return now_ns
 
     def calls(self, stage: str) -> int:
         """Return how many calls there were."""
-        return len(self._laps[stage])
+        return len(self._calls[stage]) // _FIELDS
 
     def items(self, stage: str) -> int:
         """Return how many items they dealt with."""
-        return sum(lap.items for lap in self._laps[stage])
+        return sum(self._calls[stage][2::_FIELDS])
 
     def seconds(self) -> float:
         """Return the time from the beginning of the first call to the end of the last one."""
-        laps = [lap for laps in self._laps.values() for lap in laps]
-        return (max(lap.ended_ns for lap in laps) - min(lap.began_ns for lap in laps)) / 1e9 if laps else 0.0
+        known = [calls for calls in self._calls.values() if calls]
+        if not known:
+            return 0.0
+        return (max(max(calls[1::_FIELDS]) for calls in known) - min(min(calls[::_FIELDS]) for calls in known)) / 1e9
 
     def stages_ms(self) -> dict[str, Quantiles]:
         """Return how long calls took, by stage."""
         return {
-            stage: quantiles([(lap.ended_ns - lap.began_ns) / 1e6 for lap in self._laps[stage]]) for stage in STAGES
+            stage: quantiles([(end - begin) / 1e6 for begin, end in zip(calls[::3], calls[1::3], strict=True)])
+            for stage, calls in self._calls.items()
         }
-
-
-class _Asked(NamedTuple):
-    captured_ns: int
-    since_first_ns: int | None
-    """For the first face of a passage: stream time since its person was first seen."""
 
 
 class Delays:
     """How long faces take from their capture to their embedding; they are known again by a checksum of their crops."""
 
     def __init__(self) -> None:
-        self._asked: defaultdict[int, deque[_Asked]] = defaultdict(deque)
-        self._embedded: list[tuple[int, float]] = []
-        self._first_ms: list[float] = []
-        self._first_wanted_ms: list[float] = []
+        self._asked: defaultdict[int, deque[tuple[int, int | None]]] = defaultdict(deque)
+        self._captured_ns = array("q")
+        self._delays_ms = array("d")
+        self._first_ms = array("d")
+        self._first_wanted_ms = array("d")
+        self._lock = threading.Lock()
 
     def ask(self, crop: NDArray[np.uint8], captured_ns: int, since_first_ns: int | None) -> None:
-        """Note that a crop, uint8 [H, W, 3], is to be embedded."""
-        self._asked[zlib.crc32(crop.data)].append(_Asked(captured_ns, since_first_ns))
+        """Note that a crop, uint8 [H, W, 3], is to be embedded.
+
+        Args:
+            crop: C-contiguous.
+            captured_ns: monotonic.
+            since_first_ns: for the first face of a passage, how long ago its person was first seen.
+        """
+        key = zlib.crc32(crop.data)
+        with self._lock:
+            self._asked[key].append((captured_ns, since_first_ns))
 
     def embed(self, crop: NDArray[np.uint8], now_ns: int) -> None:
         """Note that it has been; others than those asked for are passed over."""
         key = zlib.crc32(crop.data)
-        waiting = self._asked.get(key)
-        if not waiting:
-            return
-        asked = waiting.popleft()
-        if not waiting:
-            del self._asked[key]
-        delay_ns = now_ns - asked.captured_ns
-        self._embedded.append((asked.captured_ns, delay_ns / 1e6))
-        if asked.since_first_ns is not None:
-            self._first_ms.append((delay_ns + asked.since_first_ns) / 1e6)
-            self._first_wanted_ms.append(delay_ns / 1e6)
+        with self._lock:
+            waiting = self._asked.get(key)
+            if not waiting:
+                return
+            captured_ns, since_first_ns = waiting.popleft()
+            if not waiting:
+                del self._asked[key]
+            delay_ms = (now_ns - captured_ns) / 1e6
+            self._captured_ns.append(captured_ns)
+            self._delays_ms.append(delay_ms)
+            if since_first_ns is not None:
+                self._first_ms.append(delay_ms + since_first_ns / 1e6)
+                self._first_wanted_ms.append(delay_ms)
 
     def halves_ms(self) -> tuple[Quantiles, Quantiles]:
         """Return the delays of the faces captured in the first and in the second half of the time."""
-        captures = [captured_ns for captured_ns, _ in self._embedded]
-        middle_ns = (min(captures) + max(captures)) / 2 if captures else 0
-        first = [delay_ms for captured_ns, delay_ms in self._embedded if captured_ns < middle_ns]
-        second = [delay_ms for captured_ns, delay_ms in self._embedded if captured_ns >= middle_ns]
-        return quantiles(first), quantiles(second)
+        captured_ns = self._captured_ns
+        middle_ns = (min(captured_ns) + max(captured_ns)) / 2 if captured_ns else 0
+        halves: tuple[list[float], list[float]] = ([], [])
+        for at_ns, delay_ms in zip(captured_ns, self._delays_ms, strict=True):
+            halves[at_ns >= middle_ns].append(delay_ms)
+        return quantiles(halves[0]), quantiles(halves[1])
 
     def first_ms(self) -> Quantiles:
         """Return the delays of the passages' first embeddings, counted from their first detection's capture."""

@@ -105,12 +105,15 @@ def _paced(paced: Paced) -> Table:
         f"{frames.dropped} dropped, {frames.dropped_after_warm_up} of them after the first {WARM_UP_S:g} s",
     )
     table.add_row("capture to embedding", _line(paced.capture_to_embedding_ms), "p50, p95, p99")
-    for name, half in zip(("first half", "second half"), paced.halves_ms, strict=True):
-        table.add_row(f"  {name}", _line(half), "the same, until the embedder returns: does it grow?")
+    first_half, second_half = paced.halves_ms
+    table.add_row("  first half", _line(first_half), "the same, but until the embedder returns")
+    table.add_row("  second half", _line(second_half), "does it grow?")
     first = paced.first_embedding_ms
     table.add_row("first embedding", _line(first), f"of a passage after its first detection; longest {_ms(first.max)}")
     table.add_row(
-        "  of its capture", _line(paced.first_wanted_ms), "the same, from the first face that was good enough"
+        "  from a good face",
+        _line(paced.first_wanted_ms),
+        "the same, without the wait for a face that the tracker wants",
     )
     table.add_row(
         "embeddings",

@@ -1,0 +1,95 @@
+"""Does an alert sink keep its contract?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from lfr_kernel.messages import Alert
+from lfr_kernel.stages.sink import Evidence, SinkContext
+from lfr_kernel.testing._expect import expect
+from lfr_kernel.testing.fakes import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfr_kernel.stages.sink import AlertSink
+
+__all__ = ["an_alert", "check_sink"]
+
+RAISED_AT_NS = 1_700_000_000_000_000_000
+
+
+def an_alert(number: int = 1) -> Alert:
+    """Return an alert to try things with; each number gives one id, person and time (a second apart)."""
+    return Alert(
+        id=f"{number:016x}",
+        passage=f"test-{number:06d}",
+        camera="gate",
+        person=f"person-{number}",
+        similarity=0.71,
+        threshold=0.6,
+        faces=3,
+        quality=0.8,
+        box=(10.0, 20.0, 110.0, 140.0),
+        captured_at_ns=RAISED_AT_NS + number * 1_000_000_000,
+        captured_monotonic_ns=number * 1_000_000_000,
+        alerted_at_ns=RAISED_AT_NS + number * 1_000_000_000 + 50_000_000,
+        alerted_monotonic_ns=number * 1_000_000_000 + 50_000_000,
+        model=digest_of("fake embedder"),
+        evidence=f"{number:016x}",
+        permit="test (no capture)",
+    )
+
+
+async def check_sink(create: Callable[[SinkContext], AlertSink], *, delivered: Callable[[], int] | None = None) -> None:
+    """Check a sink: deliver twice what may be delivered twice, expire, close.
+
+    Args:
+        create: makes the sink.
+        delivered: returns how many alerts the other side has. Without it idempotence is only tried, not counted.
+    """
+    sink = create(_context())
+    alerts = [an_alert(number) for number in (1, 2, 3)]
+    for alert in (alerts[0], alerts[0], alerts[1], alerts[0], alerts[2]):
+        before = msgspec.json.encode(alert)
+        returned: object = await sink.deliver(alert)  # type: ignore[func-returns-value]
+        expect(returned is None, f"deliver must return None once the alert is taken, got {returned!r}")
+        expect(msgspec.json.encode(alert) == before, "deliver must leave the alert as it is")
+    if delivered is not None:
+        count = delivered()
+        expect(count == len(alerts), f"three alerts, two of them tried again: deliver must be idempotent, got {count}")
+    expect(await _expire(sink, 0) == 0, "expire(0) must destroy nothing: every alert is newer")
+    first = await _expire(sink, alerts[1].alerted_at_ns)
+    expect(first in {0, 1}, f"one of three alerts was raised before the limit; expire destroyed {first}")
+    rest = await _expire(sink, RAISED_AT_NS * 2)
+    expect(
+        rest == 2 * first, f"expire must destroy all that is older, of what a sink keeps: first {first}, then {rest}"
+    )
+    expect(await _expire(sink, RAISED_AT_NS * 2) == 0, "what has expired must be gone: expire destroyed it again")
+    for time in ("once", "a second time"):
+        try:
+            await sink.close()
+        except Exception as error:
+            raise AssertionError(f"close must not raise; called {time}, it raised {error!r}") from error
+
+
+async def _expire(sink: AlertSink, before_ns: int) -> int:
+    count = await sink.expire(before_ns)
+    expect(
+        isinstance(count, int) and not isinstance(count, bool) and count >= 0,
+        f"expire must return how many alerts it destroyed, got {count!r}",
+    )
+    return count
+
+
+def _context() -> SinkContext:
+    def show(_reference: str) -> Evidence:
+        return Evidence(probe=np.zeros((112, 112, 3), np.uint8), listed=np.zeros((224, 224, 3), np.uint8))
+
+    async def run_blocking(call: Callable[[], None]) -> None:
+        call()
+
+    return SinkContext(evidence=show, run_blocking=run_blocking)

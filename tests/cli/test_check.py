@@ -1,0 +1,118 @@
+"""`lfr-kernel check`: every mistake at once, and what the cameras can see."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROFILES = Path(__file__).resolve().parents[2] / "profiles"
+
+
+def test_a_good_profile(lfr: Callable[..., Any], board: Any) -> None:
+    result = lfr("check", board.profile)
+    assert result.code == 0
+    assert result.out.splitlines() == [
+        "   profile  board: cameras 1, sinks 1",
+        f"    permit  {_permit(result.out)}",
+        " watchlist  people 1, photographs 1, threshold 0.60",
+        "        ok  nothing wrong found; --live opens models and cameras too",
+    ]
+
+
+def _permit(out: str) -> str:
+    (line,) = [line for line in out.splitlines() if line.startswith("    permit  demo")]
+    return line.removeprefix("    permit  ")
+
+
+def test_three_planted_mistakes_are_all_named(lfr: Callable[..., Any], board: Any) -> None:
+    text = board.profile.read_text(encoding="utf-8")
+    text = text.replace("frames = 25", "frames = -1")
+    text = text.replace('plugin = "middle"', 'plugin = "midle"')
+    text = text.replace("images =", "image =")
+    result = lfr("check", board.write(text))
+    assert result.code == 2
+    assert not result.out
+    assert result.err == (
+        f"error: {board.profile}: 4 mistakes\n"
+        f"  {board.profile}: cameras[0].options.frames: expected an integer at least 0, got -1 "
+        "(camera plugin 'checkerboard' of lfr-checkerboard 0.1.0)\n"
+        f"  {board.profile}: watchlist.image: unknown key, expected one of: images, threshold, reader "
+        "(did you mean 'images'?)\n"
+        f"  {board.profile}: watchlist.images: missing, expected a folder or a list of folders\n"
+        f"  {board.profile}: detector.plugin: expected an installed detector plugin, one of: middle, retinaface; "
+        "got 'midle' (did you mean 'middle'?)\n"
+    )
+
+
+def test_graph_draws_every_actor_with_its_queues(lfr: Callable[..., Any], board: Any) -> None:
+    out = lfr("check", board.profile, "--graph").out
+    for text in (
+        "camera:front  [lane camera:front]\n  └─Frame─▶ detector  block(2)\n",
+        "  ├─Passage─▶ index" if "├─Passage" in out else "  └─Passage─▶ index",
+        "sink:loudest  [lane sink:loudest]\n",
+        "record\n",
+    ):
+        assert text in out
+
+
+def test_live_loads_the_models_and_says_how_small_a_face_may_be(lfr: Callable[..., Any], board: Any) -> None:
+    result = lfr("check", board.profile, "--live")
+    assert result.code == 0
+    assert "  detector  middle, model " in result.out
+    assert "  embedder  thumbnail, model " in result.out
+    assert "numbers a face" in result.out
+    assert "     front  320x240, unpaced; the smallest face that can be found: 120 px wide\n" in result.out
+    assert result.out.endswith("        ok  nothing wrong found\n")
+
+
+def test_what_is_wrong_with_one_thing_does_not_hide_the_next(lfr: Callable[..., Any], board: Any) -> None:
+    text = board.profile.read_text(encoding="utf-8").replace("${here}/watchlist", "${here}/nobody")
+    board.write(
+        text.replace(
+            "[watchlist]",
+            '[[cameras]]\nname = "rear"\noptions = { url = "rtsp://operator:hunter2@127.0.0.1:9/x" }\n[watchlist]',
+        )
+    )
+    result = lfr("check", board.profile)
+    assert result.code == 2
+    assert "    permit  the demo permit plays files only, but rear would open a live camera" in result.out
+    assert f" watchlist  watchlist folder {board.folder}/nobody does not exist" in result.out
+    assert "        ok" not in result.out
+
+
+def test_live_names_each_camera_that_does_not_answer_and_looks_at_the_others(
+    lfr: Callable[..., Any], board: Any
+) -> None:
+    text = board.profile.read_text(encoding="utf-8").replace('"demo"', '"development"')
+    rear = '[[cameras]]\nname = "rear"\noptions = { url = "rtsp://operator:hunter2@127.0.0.1:9/x", timeout_s = 1 }\n'
+    result = lfr("check", board.write(text.replace("[watchlist]", rear + "[watchlist]")), "--live")
+    assert result.code == 1
+    assert "     front  320x240" in result.out
+    assert "      rear  camera rtsp://***@127.0.0.1:9/x cannot be read: Connection refused" in result.out
+    assert "hunter2" not in result.out + result.err
+
+
+def test_check_of_the_van(lfr: Callable[..., Any], board: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    van = board.folder / "van.toml"
+    shutil.copy(PROFILES / "van.toml", van)
+    result = lfr("check", van)
+    assert result.code == 2
+    assert "expected the environment variable LFR_CAMERA_USER to be set, got ${env:LFR_CAMERA_USER}" in result.err
+    monkeypatch.setenv("LFR_CAMERA_USER", "operator")
+    monkeypatch.setenv("LFR_CAMERA_PASSWORD", "hunter2")
+    result = lfr("check", van, "--graph")
+    assert result.code == 0
+    assert "development" in _line(result.out, "permit")
+    assert "hunter2" not in result.out
+    assert "operator" not in result.out
+
+
+def _line(out: str, what: str) -> str:
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{what:>10}  ")]
+    return line
