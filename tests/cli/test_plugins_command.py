@@ -39,9 +39,9 @@ def test_plugins_are_listed_with_one_aligned_row_an_option(lfr: Callable[..., An
     assert lines[start + 1 : start + 6] == [
         "      frames     25     how many pictures there are; 0: no end (an integer at",
         "                        least 0)",
-        "      square_px  20     side of a square of the board (an integer from 4 to",
-        "                        128)",
+        "      square_px  20     side of a square of the board (an integer from 4 to 128)",
         "      realtime   false  25 pictures a second instead of as many as can be taken",
+        "                        (true or false)",
     ]
     assert "      url        required  " in result.out
     assert "\x1b" not in result.out
@@ -72,27 +72,27 @@ def lfr_plugins():
 
 
 @pytest.mark.parametrize(
-    ("name", "api", "create", "problem"),
+    ("declared", "problem"),
     [
-        ("greet", 1, "fail", "command plugin 'greet' of lfr-greet 1.2.3 cannot be made: RuntimeError: no licence"),
-        ("greet", 1, "lambda: None", "command plugin 'greet' of lfr-greet 1.2.3: expected `create` to return a click."),
+        (("greet", 1, "fail"), "command plugin 'greet' of lfr-greet 1.2.3 cannot be made: RuntimeError: no licence"),
         (
-            "check",
-            1,
-            "lambda: greet",
+            ("greet", 1, "lambda: None"),
+            "command plugin 'greet' of lfr-greet 1.2.3: expected `create` to return a click.",
+        ),
+        (
+            ("check", 1, "lambda: greet"),
             "command plugin 'check' of lfr-greet 1.2.3 has the name of a command of the kern",
         ),
         (
-            "greet",
-            7,
-            "lambda: greet",
+            ("greet", 7, "lambda: greet"),
             "command plugin 'greet' of lfr-greet 1.2.3 was written for API version 7; this k",
         ),
     ],
 )
 def test_a_command_that_cannot_be_used(
-    name: str, api: int, create: str, problem: str, lfr: Callable[..., Any], site: Any
+    declared: tuple[str, int, str], problem: str, lfr: Callable[..., Any], site: Any
 ) -> None:
+    name, api, create = declared
     site.distribution("lfr-greet", COMMAND.format(name=name, api=api, create=create))
     result = lfr(name)
     assert result.code == 2

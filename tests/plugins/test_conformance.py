@@ -109,16 +109,30 @@ def test_retentions(name: str) -> None:
     check_retention(created("retention", name))
 
 
-SINK_OPTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "jsonl": lambda folder: {"path": str(folder / "alerts.jsonl")}
-}
+def lines_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", names("sink"))
-async def test_sinks(name: str, tmp_path: Path) -> None:
-    options = SINK_OPTIONS[name](tmp_path) if name in SINK_OPTIONS else {}
-    await check_sink(created("sink", name, options))
+async def test_jsonl_sink(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    await check_sink(created("sink", "jsonl", {"path": str(path)}), delivered=partial(lines_of, path))
+
+
+@pytest.mark.anyio
+async def test_pictures_sink(tmp_path: Path) -> None:
+    create = created("sink", "pictures", {"folder": str(tmp_path)})
+    await check_sink(create, delivered=lambda: len(list(tmp_path.glob("*.png"))))
+
+
+@pytest.mark.anyio
+async def test_console_sink(capsys: pytest.CaptureFixture[str]) -> None:
+    await check_sink(created("sink", "console"))
+    assert capsys.readouterr().out.count("person-2") == 1
+
+
+def test_every_sink_has_a_test() -> None:
+    assert names("sink") == ["console", "jsonl", "pictures"]
 
 
 def test_the_fakes_keep_the_contracts_too() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import math
 from collections import Counter, deque
-from contextlib import asynccontextmanager, contextmanager
-from itertools import count
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
@@ -26,83 +23,20 @@ from lfr_kernel.runtime import (
     Source,
     System,
 )
+from lfr_kernel.testing import VirtualClock
 from lfr_kernel.testing.fakes import CROP_SIZE, FakeFace, FakePicture
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from lfr_kernel.runtime import ActorStatistics
 
 T = TypeVar("T")
-PATIENCE = 10_000
 UTC_NS = 1_700_000_000_000_000_000
 
 
-class VirtualClock:
-    """Time passes only in `advance`, and stops at each thing that was to happen on the way."""
-
-    def __init__(self) -> None:
-        self._now_ns = 0
-        self.utc_offset_ns = UTC_NS
-        self._serial = count()
-        self._timers: list[tuple[int, int, Callable[[], None]]] = []
-
-    def monotonic_ns(self) -> int:
-        return self._now_ns
-
-    def utc_ns(self) -> int:
-        return self._now_ns + self.utc_offset_ns
-
-    async def sleep(self, seconds: float, /) -> None:
-        if seconds > 0:
-            event = anyio.Event()
-            with self._at(seconds, event.set):
-                await event.wait()
-
-    def move_on_after(self, seconds: float, /) -> AbstractContextManager[anyio.CancelScope, bool]:
-        return cast("AbstractContextManager[anyio.CancelScope, bool]", self._limited(seconds))
-
-    @contextmanager
-    def _limited(self, seconds: float) -> Iterator[anyio.CancelScope]:
-        with anyio.CancelScope() as scope, self._at(seconds, scope.cancel):
-            yield scope
-
-    @contextmanager
-    def _at(self, seconds: float, call: Callable[[], None]) -> Iterator[None]:
-        if math.isinf(seconds):
-            yield
-            return
-        timer = (self._now_ns + round(seconds * 1e9), next(self._serial), call)
-        heapq.heappush(self._timers, timer)
-        try:
-            yield
-        finally:
-            if timer in self._timers:
-                self._timers.remove(timer)
-                heapq.heapify(self._timers)
-
-    async def settle(self) -> None:
-        """Let everybody run who can, until all of them wait for something."""
-        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-        for _ in range(PATIENCE):
-            await checkpoint()
-            if not ready:
-                return
-
-    async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass."""
-        until_ns = self._now_ns + round(seconds * 1e9)
-        await self.settle()
-        while self._timers and self._timers[0][0] <= until_ns:
-            due_ns, _, call = heapq.heappop(self._timers)
-            self._now_ns = max(self._now_ns, due_ns)
-            call()
-            await self.settle()
-        self._now_ns = until_ns
-
-
-class InlineLane:
+class TimedLane:
     """A lane without threads: a call runs at once, and takes as long on the clock as it says with `spend`."""
 
     def __init__(self, clock: VirtualClock, workers: int = 1) -> None:
@@ -238,7 +172,7 @@ class Hosted:
     async def send(self, *messages: Any) -> None:
         """Give the actor messages, all at once, and let it work on them."""
         self._feeder.give(*messages)
-        await self.clock.settle()
+        await self.clock.advance()
 
     async def ask(self, request: Any) -> Any:
         return await self.system.address(self.actor.name).ask(request, deadline_s=5)
@@ -246,12 +180,12 @@ class Hosted:
     async def restart(self) -> None:
         """Restart the actor, as after a failure."""
         self.system.address(self.actor.name).restart()
-        await self.clock.settle()
+        await self.clock.advance()
 
     async def finish(self) -> None:
         """Let the input end, and the actor with it."""
         self._feeder.end()
-        await self.clock.settle()
+        await self.clock.advance()
         assert self.ended == "input_ended", self.ended
 
     async def run(self, **started: Any) -> None:
@@ -270,8 +204,8 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def lane(clock: VirtualClock) -> InlineLane:
-    return InlineLane(clock)
+def lane(clock: VirtualClock) -> TimedLane:
+    return TimedLane(clock)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.stages.conftest import Hosted, TimedLane
 
 from lfr_kernel.messages import Frame
 from lfr_kernel.runtime import (
@@ -26,12 +27,13 @@ from lfr_kernel.runtime import (
     ThreadLane,
 )
 from lfr_kernel.stages.camera import CameraHost, CameraLimits, CameraState, Reading
+from lfr_kernel.testing import VirtualClock
 from lfr_kernel.testing.fakes import FakeCamera, FakePicture, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.stages.conftest import Hosted, HostFunction, InlineLane, VirtualClock
+    from tests.stages.conftest import HostFunction
 
     from lfr_kernel.stages.camera import Pace
 
@@ -55,7 +57,7 @@ class Cameras:
         return self.made[-1]
 
 
-def hosted_camera(create: Callable[[], FakeCamera], lane: InlineLane, **more: Any) -> CameraHost:
+def hosted_camera(create: Callable[[], FakeCamera], lane: TimedLane, **more: Any) -> CameraHost:
     return CameraHost("gate", create, lane, **{"limits": STEADY, **more})
 
 
@@ -63,7 +65,7 @@ def frames(hosted: Hosted) -> list[Frame]:
     return hosted.caught(Frame)
 
 
-def for_ever(lane: InlineLane, seconds: float = 0.04) -> Iterable[Any]:
+def for_ever(lane: TimedLane, seconds: float = 0.04) -> Iterable[Any]:
     """Pictures at a steady rate."""
     return chain.from_iterable(repeat((partial(lane.spend, seconds), PICTURE)))
 
@@ -72,46 +74,51 @@ def for_ever(lane: InlineLane, seconds: float = 0.04) -> Iterable[Any]:
 
 
 async def test_a_realtime_file_is_played_at_its_own_speed(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     actor = hosted_camera(Cameras([PICTURE] * 4, pace="realtime"), lane)
+    began_ns = clock.monotonic_ns()
     async with host(actor) as hosted:
         shown = []
         for _ in range(5):
-            await clock.settle()
+            await clock.advance()
             shown.append(len(frames(hosted)))
             await clock.advance(0.04)
         assert shown == [1, 2, 3, 4, 4]
-        assert [frame.captured_monotonic_ns for frame in frames(hosted)] == [0, 40_000_000, 80_000_000, 120_000_000]
+        assert [frame.captured_monotonic_ns - began_ns for frame in frames(hosted)] == [
+            0,
+            40_000_000,
+            80_000_000,
+            120_000_000,
+        ]
         assert actor.facts().state is CameraState.ENDED
         assert hosted.ended == "input_ended"
 
 
 async def test_a_frame_that_was_decoded_too_late_keeps_the_time_when_it_was_due(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     slow = partial(lane.spend, 0.1)
+    began_ns = clock.monotonic_ns()
     async with host(hosted_camera(Cameras([PICTURE, slow, PICTURE, PICTURE], pace="realtime"), lane)) as hosted:
         await clock.advance(0.1)
-        assert [frame.captured_monotonic_ns for frame in frames(hosted)] == [0, 40_000_000, 80_000_000]
+        assert [frame.captured_monotonic_ns - began_ns for frame in frames(hosted)] == [0, 40_000_000, 80_000_000]
         assert [frame.stream_ns for frame in frames(hosted)] == [0, 40_000_000, 80_000_000]
 
 
 async def test_an_unpaced_file_waits_for_nobody_and_ends(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     cameras = Cameras([PICTURE] * 100, pace="unpaced")
     async with host(hosted_camera(cameras, lane)) as hosted:
-        await clock.settle()
+        await clock.advance()
         assert [frame.sequence for frame in frames(hosted)] == list(range(100))
         assert [frame.stream_ns for frame in frames(hosted)] == [40_000_000 * number for number in range(100)]
         assert hosted.ended == "input_ended"
         assert cameras.made[0].closed == 1
 
 
-async def test_a_file_that_cannot_be_opened_fails_the_start_and_is_closed(
-    lane: InlineLane, clock: VirtualClock
-) -> None:
+async def test_a_file_that_cannot_be_opened_fails_the_start_and_is_closed(lane: TimedLane, clock: VirtualClock) -> None:
     cameras = Cameras([], pace="unpaced", openings=[[PermanentError("no such file: clip.mp4")]])
     with pytest.raises(PermanentError, match=r"no such file: clip.mp4"):
         await System([hosted_camera(cameras, lane)], [], clock=clock).run()
@@ -119,7 +126,7 @@ async def test_a_file_that_cannot_be_opened_fails_the_start_and_is_closed(
 
 
 async def test_a_file_whose_opening_hangs_fails_the_start_and_is_left_behind(
-    lane: InlineLane, clock: VirtualClock
+    lane: TimedLane, clock: VirtualClock
 ) -> None:
     cameras = Cameras([], pace="unpaced", openings=[[lane.spend]])
     failed: list[Exception] = []
@@ -137,10 +144,10 @@ async def test_a_file_whose_opening_hangs_fails_the_start_and_is_left_behind(
     assert cameras.made[0].closed == 0
 
 
-async def test_a_damaged_file_ends_the_run_with_the_reason(host: HostFunction, lane: InlineLane) -> None:
+async def test_a_damaged_file_ends_the_run_with_the_reason(host: HostFunction, lane: TimedLane) -> None:
     cameras = Cameras([PICTURE, PermanentError("clip.mp4 is damaged after 0.1 s")], pace="unpaced")
     async with host(hosted_camera(cameras, lane)) as hosted:
-        await hosted.clock.settle()
+        await hosted.clock.advance()
         assert isinstance(hosted.ended, ActorFailed)
         assert "clip.mp4 is damaged" in str(hosted.ended)
         assert len(frames(hosted)) == 1
@@ -148,7 +155,7 @@ async def test_a_damaged_file_ends_the_run_with_the_reason(host: HostFunction, l
 
 
 async def test_a_file_that_stumbles_is_read_again_and_its_line_goes_on(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     cameras = Cameras([PICTURE, PICTURE, PassingError("the disk was busy")], [PICTURE] * 2, pace="unpaced")
     async with host(hosted_camera(cameras, lane)) as hosted:
@@ -161,12 +168,12 @@ async def test_a_file_that_stumbles_is_read_again_and_its_line_goes_on(
 # ---- live cameras -------------------------------------------------------------------------------------------------
 
 
-async def test_the_first_connect_may_fail_too(host: HostFunction, lane: InlineLane, clock: VirtualClock) -> None:
+async def test_the_first_connect_may_fail_too(host: HostFunction, lane: TimedLane, clock: VirtualClock) -> None:
     refused = PassingError("connection refused")
     cameras = Cameras((), (), for_ever(lane), openings=[[refused], [refused]])
     actor = hosted_camera(cameras, lane)
     async with host(actor) as hosted:
-        await clock.settle()
+        await clock.advance()
         assert actor.facts().state is CameraState.RECONNECTING
         assert actor.facts().last_error == "connection refused"
         await clock.advance(0.5 + 1.0 + 0.04)
@@ -177,7 +184,7 @@ async def test_the_first_connect_may_fail_too(host: HostFunction, lane: InlineLa
 
 
 async def test_the_wait_doubles_up_to_its_ceiling_and_begins_anew_after_a_picture(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     refusals = [[PassingError("connection refused")]] * 9
     scripts = [()] * 8 + [[], [PICTURE, PassingError("the stream ended")]]
@@ -190,7 +197,7 @@ async def test_the_wait_doubles_up_to_its_ceiling_and_begins_anew_after_a_pictur
 
 
 async def test_jitter_makes_waits_longer_by_up_to_its_share(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     logged: list[dict[str, Any]] = []
     cameras = Cameras(openings=repeat([PassingError("connection refused")]))
@@ -206,7 +213,7 @@ async def test_jitter_makes_waits_longer_by_up_to_its_share(
 
 
 async def test_an_outage_of_a_whole_night_does_not_end_the_run(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     refusals: list[list[Any]] = [[PassingError("connection refused")] for _ in range(1_400)]
     cameras = Cameras(*[()] * 1_400, for_ever(lane), openings=refusals)
@@ -217,7 +224,7 @@ async def test_an_outage_of_a_whole_night_does_not_end_the_run(
         assert frames(hosted)
 
 
-async def test_silence_is_an_outage(host: HostFunction, lane: InlineLane, clock: VirtualClock) -> None:
+async def test_silence_is_an_outage(host: HostFunction, lane: TimedLane, clock: VirtualClock) -> None:
     nothing = chain.from_iterable(repeat((partial(lane.spend, 1.0), None)))
     cameras = Cameras(chain([PICTURE], nothing), for_ever(lane))
     actor = hosted_camera(cameras, lane)
@@ -240,7 +247,7 @@ async def test_silence_is_an_outage(host: HostFunction, lane: InlineLane, clock:
     ],
 )
 async def test_a_camera_that_hangs_is_left_behind_for_a_new_one_and_never_closed(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, scripts: list[Any], openings: list[Any]
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, scripts: list[Any], openings: list[Any]
 ) -> None:
     hang = {"hang": lane.spend}
     cameras = Cameras(
@@ -264,7 +271,7 @@ class BadManners(FakeCamera):
 
 
 async def test_a_close_that_raises_does_not_stop_the_reconnecting(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     made: list[FakeCamera] = []
 
@@ -278,10 +285,10 @@ async def test_a_close_that_raises_does_not_stop_the_reconnecting(
         assert hosted.ended is None
 
 
-async def test_a_live_camera_that_says_never_ends_the_run(host: HostFunction, lane: InlineLane) -> None:
+async def test_a_live_camera_that_says_never_ends_the_run(host: HostFunction, lane: TimedLane) -> None:
     cameras = Cameras(openings=[[PermanentError("this build of FFmpeg cannot read rtmpx")]])
     async with host(hosted_camera(cameras, lane)) as hosted:
-        await hosted.clock.settle()
+        await hosted.clock.advance()
         assert isinstance(hosted.ended, ActorFailed)
         assert "cannot read rtmpx" in str(hosted.ended)
 
@@ -295,10 +302,8 @@ async def test_a_live_camera_that_says_never_ends_the_run(host: HostFunction, la
     st.sampled_from(["live", "realtime", "unpaced"]),
 )
 async def test_lines_rise_across_loops_and_reconnects(lives: list[list[tuple[int, float]]], pace: Pace) -> None:
-    from tests.stages.conftest import Hosted, InlineLane, VirtualClock  # noqa: PLC0415
-
     clock = VirtualClock()
-    lane = InlineLane(clock)
+    lane = TimedLane(clock)
     scripts = [
         [
             *chain.from_iterable(

@@ -9,9 +9,10 @@ import anyio
 import numpy as np
 import pytest
 from anyio.lowlevel import checkpoint
+from tests.stages.conftest import Catcher, Feeder, TimedLane
 
 from lfr_kernel.messages import Faces, Frame
-from lfr_kernel.runtime import Edge, Policy, SystemClock, ThreadLane
+from lfr_kernel.runtime import Edge, Policy, System, SystemClock, ThreadLane
 from lfr_kernel.stages.detector import Detections, DetectorHost
 from lfr_kernel.testing.fakes import CROP_SIZE, LANDMARKS, FakeDetector, FakeFace, FakePicture, Faults, Gate
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from tests.stages.conftest import HostFunction, InlineLane, VirtualClock
+    from tests.stages.conftest import HostFunction
 
     from lfr_kernel.messages import Biometric
     from lfr_kernel.runtime import Lane
+    from lfr_kernel.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +62,7 @@ def told(faces: list[Faces]) -> list[tuple[int, int]]:
 
 
 async def test_faces_are_found_and_their_crops_cut_from_the_picture(
-    host: HostFunction, lane: InlineLane, a_frame: Callable[..., Frame]
+    host: HostFunction, lane: TimedLane, a_frame: Callable[..., Frame]
 ) -> None:
     picture = FakePicture.of([FakeFace(40, 30, 64, RED, 0.7), FakeFace(200, 60, 48, GREEN, 0.9)])
     actor = hosted_detector(Made(), lane)
@@ -80,7 +82,7 @@ async def test_faces_are_found_and_their_crops_cut_from_the_picture(
 
 
 async def test_gap_markers_count_what_was_dropped_before_it(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
     actor = hosted_detector(Made(Faults({1: partial(lane.spend, 1.0)})), lane, DetectorHost)
     async with host(actor) as hosted:
@@ -99,7 +101,7 @@ async def test_gap_markers_count_what_was_dropped_before_it(
 
 
 async def test_the_fiftieth_call_fails_and_only_its_frame_is_lost(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
     made = Made(Faults({50: RuntimeError("the 50th")}))
     actor = hosted_detector(made, lane)
@@ -118,7 +120,7 @@ async def test_the_fiftieth_call_fails_and_only_its_frame_is_lost(
 
 
 async def test_a_detector_that_hangs_is_left_behind_unclosed_and_the_rest_goes_on(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
     made = Made(Faults({3: lane.spend}))
     async with host(hosted_detector(made, lane)) as hosted:
@@ -134,10 +136,8 @@ async def test_a_detector_that_hangs_is_left_behind_unclosed_and_the_rest_goes_o
 async def test_calls_overlap_as_far_as_plugin_and_lane_allow(
     host: HostFunction, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
-    from tests.stages.conftest import InlineLane  # noqa: PLC0415
-
     for max_concurrency, workers, expected in ((3, 2, 2), (2, 3, 2), (1, 4, 1)):
-        lane = InlineLane(clock, workers)
+        lane = TimedLane(clock, workers)
         faults = Faults(dict.fromkeys(range(1, 9), partial(lane.spend, 1.0)))
         async with host(hosted_detector(Made(faults, max_concurrency=max_concurrency), lane)) as hosted:
             await hosted.send(*(a_frame(number, picture) for number in range(8)))
@@ -151,9 +151,7 @@ async def test_calls_overlap_as_far_as_plugin_and_lane_allow(
 async def test_results_of_overlapping_calls_come_back_in_order_per_camera(
     host: HostFunction, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
-    from tests.stages.conftest import InlineLane  # noqa: PLC0415
-
-    lane = InlineLane(clock, workers=4)
+    lane = TimedLane(clock, workers=4)
     takes = [3.0, 0.1, 1.0, 0.1, 0.1, 2.0, 0.1, 0.1]
     faults = Faults({call: partial(lane.spend, seconds) for call, seconds in enumerate(takes, 1)})
     async with host(hosted_detector(Made(faults, max_concurrency=4), lane)) as hosted:
@@ -168,9 +166,7 @@ async def test_results_of_overlapping_calls_come_back_in_order_per_camera(
 async def test_a_crash_among_overlapping_calls_loses_one_frame_and_keeps_the_order(
     host: HostFunction, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
 ) -> None:
-    from tests.stages.conftest import InlineLane  # noqa: PLC0415
-
-    lane = InlineLane(clock, workers=3)
+    lane = TimedLane(clock, workers=3)
 
     def slow_and_wrong() -> None:
         lane.spend(0.5)
@@ -185,10 +181,6 @@ async def test_a_crash_among_overlapping_calls_loses_one_frame_and_keeps_the_ord
 
 
 async def test_in_threads_too(a_frame: Callable[..., Frame], picture: FakePicture) -> None:
-    from tests.stages.conftest import Catcher, Feeder  # noqa: PLC0415
-
-    from lfr_kernel.runtime import System  # noqa: PLC0415
-
     clock = SystemClock()
     lane = ThreadLane("compute", clock=clock, workers=2)
     first = Gate()
@@ -231,7 +223,7 @@ class Unpatchable(FakePicture):
 
 @pytest.mark.parametrize("broken", ["landmarks", "patch"])
 async def test_a_face_that_cannot_be_cut_loses_its_frame_and_leaves_nothing_behind(
-    host: HostFunction, lane: InlineLane, a_frame: Callable[..., Frame], biometrics: list[Biometric], broken: str
+    host: HostFunction, lane: TimedLane, a_frame: Callable[..., Frame], biometrics: list[Biometric], broken: str
 ) -> None:
     faces = [FakeFace(40, 30, 64, RED), FakeFace(200, 30, 64, GREEN, 0.8)]
     picture = (FakePicture if broken == "landmarks" else Unpatchable)(FakePicture.of(faces)._pixels, faces)
@@ -253,9 +245,7 @@ async def test_stopping_in_the_middle_erases_what_waits_for_its_turn(
     picture: FakePicture,
     biometrics: list[Biometric],
 ) -> None:
-    from tests.stages.conftest import InlineLane  # noqa: PLC0415
-
-    lane = InlineLane(clock, workers=2)
+    lane = TimedLane(clock, workers=2)
     made = Made(Faults({1: partial(lane.spend, 4.0)}), max_concurrency=2)
     async with host(hosted_detector(made, lane)) as hosted:
         await hosted.send(a_frame(0, picture), a_frame(1, picture))

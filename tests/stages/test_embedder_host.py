@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from tests.stages.conftest import Hosted, HostFunction, InlineLane, VirtualClock
+    from tests.stages.conftest import Hosted, HostFunction, TimedLane
+
+    from lfr_kernel.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +53,7 @@ class Made(list[FakeEmbedder]):
         return self[-1]
 
 
-def hosted_embedder(create: Callable[[], FakeEmbedder], lane: InlineLane, *, mirror_live: bool = False) -> EmbedderHost:
+def hosted_embedder(create: Callable[[], FakeEmbedder], lane: TimedLane, *, mirror_live: bool = False) -> EmbedderHost:
     return EmbedderHost(create, lane, mirror_live=mirror_live, deadline_s=5)
 
 
@@ -166,7 +168,7 @@ def test_a_failure_leaves_no_template_in_any_buffer(failing: int) -> None:
 # ---- the host -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_request_becomes_a_probe(host: HostFunction, lane: InlineLane) -> None:
+async def test_a_request_becomes_a_probe(host: HostFunction, lane: TimedLane) -> None:
     actor = hosted_embedder(Made(), lane)
     async with host(actor) as hosted:
         asked = request(3)
@@ -180,7 +182,7 @@ async def test_a_request_becomes_a_probe(host: HostFunction, lane: InlineLane) -
 
 
 async def test_what_waits_goes_together_and_the_rest_of_a_batch_is_filled_up(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     made = Made(Faults({1: partial(lane.spend, 1.0)}), batch_size=3)
     async with host(hosted_embedder(made, lane)) as hosted:
@@ -194,7 +196,7 @@ async def test_what_waits_goes_together_and_the_rest_of_a_batch_is_filled_up(
 
 
 async def test_a_batch_that_fails_is_tried_again_one_by_one_and_what_fails_alone_is_lost(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     class Allergic(FakeEmbedder):
         def embed(self, crops: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
@@ -217,7 +219,7 @@ async def test_a_batch_that_fails_is_tried_again_one_by_one_and_what_fails_alone
 
 @pytest.mark.parametrize("mirror_live", [False, True])
 async def test_a_template_that_is_none_is_lost_and_never_sent(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, *, mirror_live: bool
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, *, mirror_live: bool
 ) -> None:
     instances = iter([Wrong(), FakeEmbedder()])
     asked = request(0)
@@ -232,7 +234,7 @@ async def test_a_template_that_is_none_is_lost_and_never_sent(
 
 
 async def test_an_embedder_that_hangs_is_left_behind_unclosed(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     made = Made(Faults({1: lane.spend}))
     async with host(hosted_embedder(made, lane)) as hosted:
@@ -245,7 +247,7 @@ async def test_an_embedder_that_hangs_is_left_behind_unclosed(
 
 
 async def test_requests_that_wait_too_long_are_lost_and_named(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, biometrics: list[Biometric]
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, biometrics: list[Biometric]
 ) -> None:
     made = Made(Faults({1: partial(lane.spend, 4.0)}))
     async with host(hosted_embedder(made, lane)) as hosted:
@@ -262,7 +264,7 @@ async def test_requests_that_wait_too_long_are_lost_and_named(
 
 
 async def test_stopping_in_the_middle_of_sending_books_and_erases_each_once(
-    host: HostFunction, lane: InlineLane, monkeypatch: pytest.MonkeyPatch, biometrics: list[Biometric]
+    host: HostFunction, lane: TimedLane, monkeypatch: pytest.MonkeyPatch, biometrics: list[Biometric]
 ) -> None:
     actor = hosted_embedder(Made(), lane)
     async with host(actor) as hosted:

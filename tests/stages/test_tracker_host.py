@@ -10,16 +10,18 @@ import pytest
 
 from lfr_kernel.api import TrackEnded, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.messages import Faces, Passage, PassageSplit, ProbeRequest
+from lfr_kernel.runtime import PermanentError, System
 from lfr_kernel.stages.tracker import TrackerHost
 from lfr_kernel.testing.fakes import FakeTracker, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.stages.conftest import Hosted, HostFunction, InlineLane, VirtualClock
+    from tests.stages.conftest import Hosted, HostFunction, TimedLane
 
     from lfr_kernel.messages import Biometric
     from lfr_kernel.stages.tracker import Tracker
+    from lfr_kernel.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +29,7 @@ RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 SomeFaces = "Callable[..., Faces]"
 
 
-def hosted_tracker(create: Callable[[], Tracker], lane: InlineLane) -> TrackerHost:
+def hosted_tracker(create: Callable[[], Tracker], lane: TimedLane) -> TrackerHost:
     return TrackerHost(create, lane, run="run", deadline_s=5)
 
 
@@ -59,7 +61,7 @@ OPENED = TrackUpdate(opened=(TrackOpened(0, 0),), wanted=(Wanted(0, 0, 0.5),))
 
 
 async def test_a_passage_from_its_first_face_to_its_end(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     actor = hosted_tracker(FakeTracker, lane)
     async with host(actor) as hosted:
@@ -79,7 +81,7 @@ async def test_a_passage_from_its_first_face_to_its_end(
 
 
 async def test_crops_are_copied_to_requests_and_erased_where_they_came_from(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     faces = some_faces(0, (RED, GREEN))
     memory = faces.crops.array
@@ -92,7 +94,7 @@ async def test_crops_are_copied_to_requests_and_erased_where_they_came_from(
 
 
 async def test_each_camera_has_a_tracker_of_its_own(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     async with host(hosted_tracker(FakeTracker, lane)) as hosted:
         await hosted.send(some_faces(0), some_faces(0, camera="door"), some_faces(1), some_faces(1, camera="door"))
@@ -103,7 +105,7 @@ async def test_each_camera_has_a_tracker_of_its_own(
 
 async def test_a_plugin_that_fails_ends_open_passages_and_ids_go_on(
     host: HostFunction,
-    lane: InlineLane,
+    lane: TimedLane,
     clock: VirtualClock,
     some_faces: Callable[..., Faces],
     biometrics: list[Biometric],
@@ -129,7 +131,7 @@ async def test_a_plugin_that_fails_ends_open_passages_and_ids_go_on(
 
 
 async def test_a_plugin_that_hangs_likewise(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, some_faces: Callable[..., Faces]
 ) -> None:
     faults = Faults({2: lane.spend})
     async with host(hosted_tracker(partial(FakeTracker, faults), lane)) as hosted:
@@ -153,7 +155,7 @@ async def test_a_plugin_that_hangs_likewise(
     ],
 )
 async def test_a_plugin_that_talks_nonsense_is_restarted_and_the_books_stay_right(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces], second: TrackUpdate, text: str
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces], second: TrackUpdate, text: str
 ) -> None:
     instances = iter([Scripted(), Scripted(OPENED, second), Scripted()])
     actor = hosted_tracker(lambda: next(instances, Scripted()), lane)
@@ -167,7 +169,7 @@ async def test_a_plugin_that_talks_nonsense_is_restarted_and_the_books_stay_righ
 
 
 async def test_a_split_reaches_the_plugin_of_its_camera(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     async with host(hosted_tracker(FakeTracker, lane)) as hosted:
         await hosted.send(some_faces(0), some_faces(0, camera="door"))
@@ -185,7 +187,7 @@ async def test_a_split_reaches_the_plugin_of_its_camera(
 
 
 async def test_a_split_of_a_passage_that_is_over_is_ignored(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     async with host(hosted_tracker(FakeTracker, lane)) as hosted:
         await hosted.send(some_faces(0))
@@ -201,7 +203,7 @@ class Unfinished(FakeTracker):
 
 
 async def test_one_cameras_tracker_that_cannot_finish_does_not_cut_the_others_short(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     instances = iter([FakeTracker(), Unfinished(), FakeTracker()])
     async with host(hosted_tracker(lambda: next(instances), lane)) as hosted:
@@ -212,7 +214,7 @@ async def test_one_cameras_tracker_that_cannot_finish_does_not_cut_the_others_sh
 
 
 async def test_why_a_passage_ended_and_was_gated_is_passed_on(
-    host: HostFunction, lane: InlineLane, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
 ) -> None:
     script = TrackUpdate(opened=(TrackOpened(4, 0),), ended=(TrackEnded(4, 900, 7, "cut", "too_small"),))
     async with host(hosted_tracker(lambda: Scripted(script), lane)) as hosted:
@@ -221,9 +223,7 @@ async def test_why_a_passage_ended_and_was_gated_is_passed_on(
         assert (end.ended, end.gated, end.frames, end.probes, end.first_probe_ns) == ("cut", "too_small", 7, 0, None)
 
 
-async def test_a_tracker_that_cannot_be_made_fails_the_start(lane: InlineLane, clock: VirtualClock) -> None:
-    from lfr_kernel.runtime import PermanentError, System  # noqa: PLC0415
-
+async def test_a_tracker_that_cannot_be_made_fails_the_start(lane: TimedLane, clock: VirtualClock) -> None:
     def create() -> Any:
         raise PermanentError("no licence")
 
@@ -232,7 +232,7 @@ async def test_a_tracker_that_cannot_be_made_fails_the_start(lane: InlineLane, c
 
 
 async def test_faces_that_die_on_the_way_are_erased(
-    host: HostFunction, lane: InlineLane, clock: VirtualClock, some_faces: Callable[..., Faces]
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, some_faces: Callable[..., Faces]
 ) -> None:
     faults = Faults({1: partial(lane.spend, 4.9)})
     faces = [some_faces(number) for number in range(7)]

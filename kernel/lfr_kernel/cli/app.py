@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     state: dict[str, Any] = {"debug": debug}
+    _fill_closed_streams()
     try:
         code = cli.main(given, prog_name="lfr-kernel", standalone_mode=False, obj=state)
         sys.stdout.flush()
@@ -140,6 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001  (the last place that can make it readable)
         code = report(error, debug=debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fill_closed_streams() -> None:
+    """Give whoever prints something to print to where the shell has closed it (`>&-`, `2>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  (until the end)
 
 
 def _let_go_of_stdout() -> None:

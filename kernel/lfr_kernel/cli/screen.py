@@ -10,8 +10,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.stages.camera import CameraState
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -23,13 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["StatusLine", "printable", "show_alert", "summary_table"]
 
 COLOURS = {
-    CameraState.STREAMING: "green",
-    CameraState.CONNECTING: "yellow",
-    CameraState.RECONNECTING: "red",
-    CameraState.ENDED: "dim",
+    "streaming": "green",
+    "connecting": "yellow",
+    "reconnecting": "red",
+    "ended": "dim",
 }
 ENDINGS = {"input_ended": "all input was read", "duration": "the time was up", "running": "still running"}
+SIGNALS = {"SIGINT", "SIGTERM"}
 REJECTED_SHOWN = 5
+LONGEST_CAMERA = 16
+"""Columns for the name of a camera beside an alert: what is longer goes on in the next line."""
 
 
 def printable(text: str) -> str:
@@ -86,11 +87,16 @@ class StatusLine:
         self._live.update(Group(*parts), refresh=True)
 
     def _camera(self, name: str, camera: CameraFacts) -> Text:
-        state = (camera.state.value, COLOURS[camera.state])
-        if camera.state is CameraState.STREAMING:
-            return _line(f"   {name}  ", state, (f"  {camera.width}x{camera.height}", "dim"))
-        why = f": {printable(self._redact(camera.last_error))}" if camera.last_error else ""
-        return _line(f"   {name}  ", state, why)
+        state = (str(camera.state), COLOURS[camera.state])
+        line = _line(f"   {name}  ", state)
+        if camera.state == "streaming":
+            return line.append(f"  {camera.width}x{camera.height}", "dim")
+        if camera.last_error:
+            why = printable(self._redact(camera.last_error))
+            room = max(10, self.console.width - len(line) - 2)
+            # The reason stands at the end, behind an address that may be long.
+            line.append(": " + (why if len(why) <= room else "…" + why[1 - room :]))
+        return line
 
     def restore(self) -> None:
         """Give the terminal its cursor back, at once: the process is about to end."""
@@ -123,7 +129,8 @@ def summary_table(summary: Summary, redact: Callable[[str], str]) -> Group:
     def clean(text: str) -> str:
         return printable(redact(text))
 
-    title = f"{redact(summary.profile)}: {clean(ENDINGS.get(summary.ended, summary.ended))}"
+    ended = f"stopped by {summary.ended}" if summary.ended in SIGNALS else ENDINGS.get(summary.ended, summary.ended)
+    title = f"{redact(summary.profile)}: {clean(ended)}"
     parts: list[Text | Table] = [Text(title, style="bold"), _facts(summary, clean)]
     troubled = [(name, actor) for name, actor in summary.actors.items() if actor.restarts or actor.last_error]
     if troubled:
@@ -131,7 +138,7 @@ def summary_table(summary: Summary, redact: Callable[[str], str]) -> Group:
         for heading in ("stage", "state", "restarts", "last error"):
             trouble.add_column(heading, overflow="fold", header_style="dim")
         for name, actor in troubled:
-            trouble.add_row(Text(name), actor.state.value, str(actor.restarts), Text(clean(actor.last_error or "")))
+            trouble.add_row(Text(name), str(actor.state), str(actor.restarts), Text(clean(actor.last_error or "")))
         parts += [Text("\nstages that failed", style="bold red"), trouble]
     if summary.alerts:
         parts += [Text("\nalerts: proposals, for a person to decide", style="bold yellow"), _alerts(summary, clean)]
@@ -184,8 +191,9 @@ def _camera(camera: CameraFacts, clean: Callable[[str], str]) -> str:
 
 def _alerts(summary: Summary, clean: Callable[[str], str]) -> Table:
     alerts = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("time (UTC)", "similarity", "id", "camera"):
+    for heading in ("time (UTC)", "similarity", "id"):
         alerts.add_column(heading, no_wrap=True)
+    alerts.add_column("camera", overflow="fold", max_width=LONGEST_CAMERA)
     alerts.add_column("person", overflow="fold", style="bold")
     for alert in summary.alerts:
         similarity = f"{alert.similarity:.2f}"

@@ -31,7 +31,6 @@ class Actor:
 
     consumes: ClassVar[Sequence[Consumes]] = ()
     produces: ClassVar[Sequence[type]] = ()
-
     concurrency: int = 1  #: workers that take messages; over 1, `handle` must put its results in order itself
     max_batch: int = 1  #: over 1: messages that wait already come together, through `handle_batch`
     tick_s: float | None = None  #: period of `tick`, or None for never
@@ -66,10 +65,7 @@ class Actor:
         """Runs at every stop, after a crash too, in a shielded scope of limited time; may emit. Failure is logged."""
 
     async def dispose(self, message: Any, reason: str) -> None:
-        """Runs, shielded, in any task, for each message that dies before `handle` is done with it. Failure is logged.
-
-        Erase it; say downstream what was lost.
-        """
+        """Runs, shielded, in any task, for what dies unhandled: erase it, say so downstream. Failure is logged."""
 
     async def emit(self, message: Any) -> bool:
         """Send `message` to everyone who consumes its type, by the policy each declared; False if one dropped it."""
@@ -83,10 +79,7 @@ class Source(Actor):
     """An actor that makes messages instead of taking them."""
 
     async def produce(self) -> bool:
-        """Make and emit the next messages; return False when there will be none any more. Runs again and again.
-
-        Its failure restarts the actor. When the system stops it is cancelled where it waits, and `finish` left out.
-        """
+        """Make and emit some messages; False: that was all. Failure restarts; a stop cancels, without `finish`."""
         raise NotImplementedError
 
 
@@ -97,12 +90,13 @@ class AskTimeoutError(ActorError, TimeoutError):
 class Address:
     """How others reach an actor beside the graph: over its control lane."""
 
-    def __init__(self, name: str, mailbox: Mailbox) -> None:
-        self.name, self.mailbox = name, mailbox
+    name: str
+    mailbox: Mailbox
 
     def restart(self) -> None:
         """Restart the actor once it is done with what it holds: at once, and not counted as a failure."""
-        self.mailbox.halt()
+        self.mailbox.is_halted = True
+        self.mailbox.wake()
 
     async def ask(self, request: Any, *, deadline_s: float) -> Any:
         """Put `request` to the actor and return its answer. One that has not begun by the deadline never will.

@@ -19,8 +19,8 @@ class Clock(Protocol):
     async def sleep(self, seconds: float, /) -> None:
         """Wait; not at all if `seconds` is not above 0."""
 
-    def move_on_after(self, seconds: float, /) -> AbstractContextManager[anyio.CancelScope, bool]:
-        """Cancel the body after `seconds`, possibly `inf`; `scope.cancelled_caught` says whether it was."""
+    def move_on_after(self, seconds: float | None, /) -> AbstractContextManager[anyio.CancelScope, bool]:
+        """Cancel the body after `seconds`, unless they are None; `scope.cancelled_caught` says whether it was."""
 
 
 class SystemClock:

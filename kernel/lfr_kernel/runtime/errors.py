@@ -43,6 +43,5 @@ class ActorStopped(ActorError):  # noqa: N818  (a state that is reached in good 
 
 def describe(error: BaseException) -> str:
     """Return `error` as one line of text: what actors keep, for a traceback would pin the arrays of its frames."""
-    text = " ".join(str(error).split())
-    name = type(error).__name__
+    text, name = " ".join(str(error).split()), type(error).__name__
     return text if isinstance(error, LfrError) and text else f"{name}: {text}" if text else name

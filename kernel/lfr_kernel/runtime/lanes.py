@@ -1,8 +1,7 @@
-"""Lanes: where blocking work runs, in daemon threads of our own.
+"""Lanes: where blocking work runs, in daemon threads of our own, which do not keep the process alive.
 
-A lane has a fixed number of workers, its tokens. A token is free when its call really ends, not when somebody stops
-waiting for it. A call past its deadline is abandoned: counted, and its worker replaced, so that a plugin that hangs
-costs one thread and not the lane. Daemon threads do not keep the process alive.
+A lane has a fixed number of workers, its tokens. A token is free when its call really ends. A call past its deadline is
+abandoned: counted, and its worker replaced, so that a plugin that hangs costs one thread and not the lane.
 """
 
 import asyncio
@@ -82,9 +81,6 @@ class ThreadLane:
         for _ in range(workers):
             self._start_worker()
 
-    def _start_worker(self) -> None:
-        threading.Thread(target=self._work, name=f"lfr:{self.name}", daemon=True).start()
-
     async def run(
         self, call: Callable[..., T], *args: Any, deadline_s: float, discard: Callable[[T], None] | None = None
     ) -> T:
@@ -103,7 +99,7 @@ class ThreadLane:
                     await asyncio.wait([done])
                 # The deadline counts from when the call began: while it queues, its predecessors' deadlines count.
                 now_ns = self._clock.monotonic_ns()
-                wait_s = deadline_s - (now_ns - (job.began_ns or now_ns)) / 1e9
+                wait_s = deadline_s - (0 if job.began_ns is None else now_ns - job.began_ns) / 1e9
                 if wait_s <= 0:
                     self._abandon(job, f"{what} did not return within {deadline_s:g} s and was abandoned")
             return done.result()
@@ -124,6 +120,9 @@ class ThreadLane:
         if job.is_abandoned:
             self._start_worker()
             raise CallAbandonedError(why)
+
+    def _start_worker(self) -> None:
+        threading.Thread(target=self._work, name=f"lfr:{self.name}", daemon=True).start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -1,11 +1,10 @@
 """Mailboxes: one per actor, one inlet per edge of the graph, and a control lane beside the data.
 
-An `Inlet` is the send end: it belongs to one producer, is bounded, and has the policy that the consumer declared.
-The `Mailbox` is the receive end: control first, then data in the order of arrival. Both live on the event loop's
-thread, so neither needs a lock. A message that dies unhandled goes through the mailbox's disposal hook.
+An `Inlet` is the send end: it belongs to one producer, is bounded, and has the policy that the consumer declared. The
+`Mailbox` is the receive end: data in the order of arrival, and control. Both live on the event loop's thread and need
+no lock. A message that dies unhandled is counted by its inlet and goes through the mailbox's disposal hook.
 """
 
-import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -75,16 +74,13 @@ class Inlet:
     handled: int = 0
 
     async def send(self, message: Any) -> bool:
-        """Give `message` to the consumer; return False if it was not taken.
-
-        Waits only where the policy says `block` and the inlet is full, behind those who wait already. What dies here
-        or is pushed out is counted and disposed of before this returns.
-        """
+        """Give `message` to the consumer, as the policy says, behind those who wait; return False if it was dropped."""
+        policy = self.policy
         if self.is_closed:
             self.received += 1
             await self.drop(message, "closed")
             return False
-        if self.policy.overflow is Overflow.BLOCK and (self.senders or len(self.items) >= self.policy.capacity):
+        if policy.overflow is Overflow.BLOCK and (self.senders or len(self.items) >= policy.capacity):
             return await self._wait(message)
         if (pushed_out := self._push(message)) is not None:
             await self.drop(pushed_out, "overflow")
@@ -93,22 +89,25 @@ class Inlet:
     def _push(self, message: Any) -> Any | None:
         """Queue `message` and return the one that it pushes out, if any."""
         self.received += 1
-        if (key := self.policy.key) is not None:
-            for place, older in enumerate(self.items):
-                if key(older) == key(message):
-                    self.items[place] = message
+        policy, items, mailbox = self.policy, self.items, self.mailbox
+        if policy.key is not None:
+            for place, older in enumerate(items):
+                if policy.key(older) == policy.key(message):
+                    items[place] = message
                     return older
-        self.items.append(message)
-        if len(self.items) > self.policy.capacity:
-            return self.items.popleft()
-        self.mailbox.announce(self)
+        items.append(message)
+        if len(items) > policy.capacity:
+            return items.popleft()
+        mailbox.order.append(self)
+        if mailbox.news is not None:
+            mailbox.wake()
         return None
 
     async def _wait(self, message: Any) -> bool:
         self.senders[woken := anyio.Event()] = message
-        patience_s, reason = self.policy.patience_s, "stopped"
+        reason = "stopped"
         try:
-            with self.mailbox.clock.move_on_after(math.inf if patience_s is None else patience_s):
+            with self.mailbox.clock.move_on_after(self.policy.patience_s):
                 await woken.wait()
             reason = "closed" if self.is_closed else "overflow"
         finally:
@@ -118,23 +117,19 @@ class Inlet:
                 await self.drop(message, reason)
         return not is_refused
 
-    def take(self) -> Any:
-        """Hand the oldest message over, and let waiting senders in."""
-        message = self.items.popleft()
-        self.handled += 1
-        capacity = self.policy.capacity
-        # Waking a sender for every free place would switch tasks once a message: wait until half is free. Not with
+    def admit(self) -> None:
+        """Let waiting senders in."""
+        policy = self.policy
+        # To wake one for each free place would switch tasks once a message: wait until half is free. Not so with
         # limited patience, which would run out beside free places.
-        if self.senders and (self.policy.patience_s is not None or len(self.items) <= capacity // 2):
-            while self.senders and len(self.items) < capacity:
+        if policy.patience_s is not None or len(self.items) <= policy.capacity // 2:
+            while self.senders and len(self.items) < policy.capacity:
                 woken = next(iter(self.senders))
                 self._push(self.senders.pop(woken))
                 woken.set()
-        return message
 
-    async def drop(self, message: Any, reason: str, *, was_taken: bool = False) -> None:
-        """Count and dispose of a message that dies, here or in the actor's hands."""
-        self.handled -= was_taken
+    async def drop(self, message: Any, reason: str) -> None:
+        """Count and dispose of a message that dies."""
         self.dropped[reason] += 1
         with anyio.CancelScope(shield=True):
             await self.mailbox.dispose(message, reason)
@@ -142,30 +137,28 @@ class Inlet:
     def close(self) -> None:
         """Say that the producer has ended."""
         self.is_closed = True
-        if self in self.mailbox.lasting and all(inlet.is_closed for inlet in self.mailbox.lasting):
-            self.mailbox.end()
+        lasting = self.mailbox.lasting
+        self.mailbox.is_over = bool(lasting) and all(inlet.is_closed for inlet in lasting)
+        self.mailbox.wake()
 
     def statistics(self) -> InletStatistics:
         """Return a snapshot."""
-        counts = len(self.items), self.received, self.handled, dict(self.dropped)
-        name, policy = self.message.__name__, self.policy
-        return InletStatistics(self.producer, name, policy.overflow.value, policy.capacity, *counts)
+        policy, counts = self.policy, (len(self.items), self.received, self.handled, dict(self.dropped))
+        return InletStatistics(self.producer, self.message.__name__, policy.overflow.value, policy.capacity, *counts)
 
 
 class Mailbox:
-    """The receive end. Workers of one actor may compete for it; each message goes to one of them."""
+    """The receive end, for which workers of one actor may compete. `dispose` gets what dies here; it must not raise."""
 
     def __init__(self, owner: str, clock: Clock, dispose: Callable[[Any, str], Awaitable[None]]) -> None:
-        """Make a mailbox. `dispose` gets each message that dies here, and why; it must not raise."""
         self.owner, self.clock, self.dispose = owner, clock, dispose
         self.inlets: list[Inlet] = []
         self.lasting: list[Inlet] = []  #: those that keep it open: all but feedback
+        self.order: deque[Inlet] = deque()  #: one entry for each message, in the order of arrival
         self.control: deque[Any] = deque()
-        self.is_over = False  #: nothing will come any more but what waits
-        self.is_halted = False  #: the workers are to stop after what they hold; messages stay
-        self.is_dead = False
-        self._order: deque[Inlet] = deque()
-        self._news: anyio.Event | None = None
+        self.news: anyio.Event | None = None  #: there if somebody waits for it
+        #: halted: workers stop after what they hold; over: and once nothing waits; dead: there are none any more
+        self.is_halted = self.is_over = self.is_dead = False
 
     def inlet(self, producer: str, message: type, policy: Policy, *, feedback: bool = False) -> Inlet:
         """Open an inlet. A feedback inlet does not keep the mailbox open when all others have closed."""
@@ -175,66 +168,51 @@ class Mailbox:
             self.lasting.append(inlet)
         return inlet
 
-    def announce(self, inlet: Inlet) -> None:
-        """Note that one more message waits in `inlet`."""
-        self._order.append(inlet)
-        if self._news is not None:
-            self._wake()
-
     def tell_nowait(self, message: Any) -> None:
-        """Put `message` on the control lane: never behind data, never dropped.
-
-        Raises:
-            ActorError: the lane is full, because the actor hangs; or nobody is there to read it (ActorStopped).
-        """
+        """Put `message` on the control lane. Raises ActorError if that is full, ActorStopped if nobody will read it."""
         if self.is_dead:
             raise ActorStopped(self.owner, "has stopped already")
         if len(self.control) >= CONTROL_CAPACITY:
             raise ActorError(self.owner, f"control lane full with {CONTROL_CAPACITY} messages; it hangs")
         self.control.append(message)
-        self._wake()
+        self.wake()
 
     def receive_nowait(self) -> tuple[Inlet, Any] | None:
         """Return the oldest message and where it came in, or None when nothing waits."""
-        if not self._order:
+        if not self.order:
             return None
-        inlet = self._order.popleft()
-        return inlet, inlet.take()
+        inlet = self.order.popleft()
+        message = inlet.items.popleft()
+        inlet.handled += 1
+        if inlet.senders:
+            inlet.admit()
+        return inlet, message
 
     def put_back(self, messages: Sequence[tuple[Inlet, Any]]) -> None:
         """Take back what was received, in front of everything else."""
         for inlet, message in reversed(messages):
             inlet.handled -= 1
             inlet.items.appendleft(message)
-            self._order.appendleft(inlet)
+            self.order.appendleft(inlet)
 
     async def wait(self) -> bool:
-        """Wait until `receive_nowait` may have something to say; False if it will not."""
+        """Wait for news; return False if there will be none."""
         if self.is_halted or self.is_over:
             return False
-        self._news = self._news or anyio.Event()
-        await self._news.wait()
+        self.news = self.news or anyio.Event()
+        await self.news.wait()
         return True
 
-    def _wake(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
-
-    def end(self) -> None:
-        """Let `wait` return False once nothing waits any more."""
-        self.is_over = True
-        self._wake()
-
-    def halt(self) -> None:
-        """Let `wait` return False at once, for every worker."""
-        self.is_halted = True
-        self._wake()
+    def wake(self) -> None:
+        """Wake the workers that wait."""
+        if self.news is not None:
+            self.news.set()
+            self.news = None
 
     async def die(self, reason: str) -> Sequence[Any]:
         """Turn senders away from now on, dispose of all data, and return the control messages left."""
         self.is_dead = True
-        self._order.clear()
+        self.order.clear()
         for inlet in self.inlets:
             inlet.is_closed = True
             for woken in inlet.senders:

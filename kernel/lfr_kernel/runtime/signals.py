@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 
 @contextmanager
@@ -17,7 +16,7 @@ def stop_signals(stop: Callable[[str], None], at_once: Callable[[], None] = lamb
     """
     caught: list[int] = []
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: object) -> None:
         caught.append(number)
         if len(caught) == 1:
             return stop(signal.Signals(number).name)

@@ -1,15 +1,14 @@
 """Supervision: one cell around each actor, which starts, feeds, restarts and ends it.
 
 As in OTP: one for one, exponential backoff with jitter, a limit on restarts within a window, then escalation. The
-mailbox survives a restart. What the actor held when it failed is tried again alone if it came in a batch; what fails
-alone is dropped and named.
+mailbox survives a restart. A batch that failed is tried again one by one; what fails alone is dropped and named.
 """
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -27,16 +26,10 @@ if TYPE_CHECKING:
 FAIR_MESSAGES = 64
 FAIR_NS = 2_000_000
 TEARDOWN_S = 2.0
+GONE = "stopped before it answered"
 
-
-class State(StrEnum):
-    """The states of a supervised actor: starting → running ⇄ restarting (backoff) → stopped | failed."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    STOPPED = "stopped"
-    FAILED = "failed"
+#: The states of a supervised actor: starting → running ⇄ restarting (backoff) → stopped | failed
+State = StrEnum("State", ["STARTING", "RUNNING", "RESTARTING", "STOPPED", "FAILED"])
 
 
 class ActorFailed(ActorError):  # noqa: N818  (a state, too)
@@ -71,13 +64,11 @@ class Cell(Address):
     """One actor under supervision."""
 
     def __init__(self, actor: Actor, system: "System") -> None:
-        dispose = partial(self._guard, actor.dispose)
-        super().__init__(actor.name, Mailbox(actor.name, system.clock, dispose))
-        self.actor = actor
+        self.actor, self.name = actor, actor.name
+        self.mailbox = Mailbox(actor.name, system.clock, lambda *dying: self._guard(actor.dispose, *dying))
         actor.clock = system.clock
         actor.outlets = {message: [] for message in actor.produces}
-        self.lives = anyio.CancelScope()
-        self.ended = anyio.Event()
+        self.lives, self.ended = anyio.CancelScope(), anyio.Event()
         self._system, self._clock, self._log = system, system.clock, system.log
         self._state = State.STARTING
         self._error: BaseException | None = None
@@ -86,11 +77,6 @@ class Cell(Address):
         self._tick_at_ns = math.inf
         self._alone = self._handled = self._busy_ns = self._restarts = 0
 
-    @property
-    def is_service(self) -> bool:
-        """Whether the actor has no input that could end; it ends after all others."""
-        return not isinstance(self.actor, Source) and not self.mailbox.lasting
-
     def statistics(self) -> ActorStatistics:
         """Return a snapshot."""
         counts = self._restarts, self._handled, self._busy_ns / 1e9
@@ -98,18 +84,19 @@ class Cell(Address):
         return ActorStatistics(self.name, self._state, *counts, self._last_error, inlets)
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Let the actor live until its input is over or `lives` is cancelled, and again after each failure.
-
-        Reports started after the first `setup`, whose failure is raised as it is.
-        """
+        """Live, and live again after each failure, until the input is over. A failed first `setup` is raised as is."""
         try:
             with self.lives:
                 while not await self._live(task_status) and await self._back_off():
                     self._restarts += 1
         finally:
-            self._error = None
-            with anyio.CancelScope(shield=True):
-                await self._bury()
+            self._state = State.FAILED if self._state is State.FAILED else State.STOPPED
+            for _, answer in await self.mailbox.die(self._state.value):
+                if not answer.done():
+                    answer.set_exception(ActorStopped(self.name, GONE))
+            for inlet in chain(*self.actor.outlets.values()):
+                inlet.close()
+            self.ended.set()
 
     async def _live(self, task_status: TaskStatus[None]) -> bool:
         """Go from `setup` to `teardown`; return whether the input is over."""
@@ -119,8 +106,12 @@ class Cell(Address):
             if self._state is State.STARTING:
                 task_status.started()
             self._state = State.RUNNING
-            is_over = await self._work()
-            if is_over:
+            self.mailbox.is_halted = False
+            self._plan_tick()
+            async with anyio.create_task_group() as workers:
+                for _ in range(self.actor.concurrency):
+                    workers.start_soon(self._worker)
+            if is_over := not self.mailbox.is_halted:
                 await self._guard(self.actor.finish)
         except Exception as error:
             if self._state is State.STARTING:
@@ -144,25 +135,17 @@ class Cell(Address):
         failures = len(self._failures_ns)
         wait_s = min(policy.max_backoff_s, policy.backoff_s * 2 ** (failures - 1))
         wait_s *= 1 + policy.jitter * self._system.rng.random()
-        is_permanent, self._last_error = getattr(error, "is_permanent", False), describe(error)
-        self._log("actor_failed", actor=self.name, error=self._last_error, restart_in_s=round(wait_s, 3), exc=error)
-        del error  # its traceback would pin every array that its frames refer to
-        if is_permanent or failures > policy.max_restarts:
-            limit = f"failed {failures} times within {policy.window_s:g} s; the last error was: "
+        why = self._last_error = describe(error)
+        self._log("actor_failed", actor=self.name, error=why, wait_s=round(wait_s, 3), exc=error)
+        if failures > policy.max_restarts:
+            why = f"failed {failures} times within {policy.window_s:g} s; the last error was: {why}"
+        if failures > policy.max_restarts or getattr(error, "is_permanent", False):
             self._state = State.FAILED
-            self._system.stop("failed", ActorFailed(self.name, ("" if is_permanent else limit) + self._last_error))
+            self._system.stop("failed", ActorFailed(self.name, why))
             return False
+        del error  # its traceback would pin every array that its frames refer to
         await self._clock.sleep(wait_s)
         return True
-
-    async def _work(self) -> bool:
-        """Run the workers. Return True when the input is over, False when the actor is to be restarted."""
-        self.mailbox.is_halted = False
-        self._plan_tick()
-        async with anyio.create_task_group() as workers:
-            for _ in range(self.actor.concurrency):
-                workers.start_soon(self._worker)
-        return not self.mailbox.is_halted
 
     def _plan_tick(self) -> None:
         period_s = self.actor.tick_s
@@ -175,7 +158,8 @@ class Cell(Address):
                 await checkpoint()
         except BaseException as error:
             self._error = self._error or error
-            self.mailbox.halt()
+            self.mailbox.is_halted = True
+            self.mailbox.wake()
             if not isinstance(error, Exception):
                 raise
 
@@ -187,7 +171,6 @@ class Cell(Address):
             if now_ns >= self._tick_at_ns:
                 self._plan_tick()
                 await self.actor.tick()
-                taken += 1
             elif mailbox.control:
                 await self._answer(*mailbox.control.popleft())
                 taken += 1
@@ -209,20 +192,18 @@ class Cell(Address):
     async def _answer(self, request: Any, answer: asyncio.Future[Any]) -> None:
         if answer.done():  # whoever asked has gone
             return
-        outcome = partial(answer.set_exception, ActorStopped(self.name, "stopped before it answered"))
+        error: Exception = ActorStopped(self.name, GONE)
         try:
-            outcome = partial(answer.set_result, await self.actor.answer(request))
-        except ActorError as error:
-            outcome = partial(answer.set_exception, error)
-        except Exception as error:  # noqa: BLE001  (the asker's to handle)
-            outcome = partial(answer.set_exception, ActorError(self.name, describe(error)))
+            answer.set_result(await self.actor.answer(request))
+        except Exception as caught:  # noqa: BLE001  (the asker's to handle)
+            error = caught if isinstance(caught, ActorError) else ActorError(self.name, describe(caught))
         finally:
             if not answer.done():
-                outcome()
+                answer.set_exception(error)
 
     async def _handle(self, first: tuple[Inlet, Any]) -> int:
         """Let the actor handle a message, or a batch of those that wait; return how many. A failure is seen to here."""
-        actor, batch = self.actor, [first]
+        actor, batch, (inlet, message) = self.actor, [first], first
         if self._alone:
             self._alone -= 1
         elif actor.max_batch > 1:
@@ -230,18 +211,17 @@ class Cell(Address):
                 batch.append(found)
         try:
             if actor.max_batch > 1:
-                await actor.handle_batch([message for _, message in batch])
+                await actor.handle_batch([one for _, one in batch])
             else:
-                await actor.handle(first[1])
+                await actor.handle(message)
         except BaseException as error:
-            reason = "crashed" if isinstance(error, Exception) else "stopped"
-            if reason == "crashed" and len(batch) > 1:
+            if isinstance(error, Exception) and len(batch) == 1:
+                self._log("message_dropped", actor=self.name, message=repr(message), why=describe(error))
+                inlet.handled -= 1
+                await inlet.drop(message, "crashed")
+            else:
                 self.mailbox.put_back(batch)
                 self._alone += len(batch)
-            else:
-                for inlet, message in batch:
-                    self._log("message_dropped", actor=self.name, message=repr(message), reason=reason)
-                    await inlet.drop(message, reason, was_taken=True)
             raise
         self._handled += len(batch)
         return len(batch)
@@ -253,15 +233,3 @@ class Cell(Address):
         except Exception as error:  # noqa: BLE001  (the end of an actor must not fail)
             self._last_error = describe(error)
             self._log("hook_failed", actor=self.name, hook=hook.__name__, error=self._last_error)
-
-    async def _bury(self) -> None:
-        """Dispose of what is left, answer everyone who waits, and tell the consumers that nothing more will come."""
-        if self._state is not State.FAILED:
-            self._state = State.STOPPED
-        for _, answer in await self.mailbox.die(self._state.value):
-            if not answer.done():
-                answer.set_exception(ActorStopped(self.name, "stopped before it answered"))
-        for inlets in self.actor.outlets.values():
-            for inlet in inlets:
-                inlet.close()
-        self.ended.set()

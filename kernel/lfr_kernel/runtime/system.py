@@ -38,9 +38,6 @@ class System:
 
     Normal end: every source runs out, and each actor ends once all its producers have. `stop` makes the sources end
     where they stand and then waits for the same, for `drain_s` at most; what is left then is disposed of.
-
-    Raises:
-        ValueError: two actors share a name, or an edge leads to or from nobody, or into a source.
     """
 
     actors: Sequence[Actor]  #: upstream before downstream; they start in reverse
@@ -55,18 +52,16 @@ class System:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311  (jitter, not a secret)
-        self._failure: ActorFailed | None = None
+        self._failure: Exception | None = None
         self._stop_reason: str | None = None
         self._stop = anyio.Event()
         self._cells = {actor.name: Cell(actor, self) for actor in self.actors}
         if len(self._cells) != len(self.actors):
             raise ValueError(f"names of actors must differ, got {[actor.name for actor in self.actors]}")
         for edge in self.edges:
-            producer, consumer = self._cells.get(edge.producer), self._cells.get(edge.consumer)
-            if producer is None or consumer is None or isinstance(consumer.actor, Source):
-                raise ValueError(f"{edge} must lead from an actor to one that is no source, among {[*self._cells]}")
-            inlet = consumer.mailbox.inlet(edge.producer, edge.message, edge.policy, feedback=edge.feedback)
-            producer.actor.outlets.setdefault(edge.message, []).append(inlet)
+            mailbox = self._cells[edge.consumer].mailbox
+            inlet = mailbox.inlet(edge.producer, edge.message, edge.policy, feedback=edge.feedback)
+            self._cells[edge.producer].actor.outlets.setdefault(edge.message, []).append(inlet)
 
     def address(self, name: str) -> Address:
         """Return how to reach an actor over its control lane."""
@@ -86,7 +81,6 @@ class System:
         Raises:
             ActorFailed: an actor failed for good. The rest was drained first.
         """
-        failure: Exception | None = None
         try:
             async with anyio.create_task_group() as tasks:
                 try:
@@ -94,19 +88,17 @@ class System:
                         await tasks.start(cell.run)
                     task_status.started()
                     tasks.start_soon(self._drain, tasks.cancel_scope)
-                    # Services end last: others may need them until then.
-                    for cell in sorted(self._cells.values(), key=lambda cell: cell.is_service):
-                        if cell.is_service:
-                            cell.mailbox.end()
-                        await cell.ended.wait()
+                    for cell in self._cells.values():
+                        if cell.mailbox.lasting or isinstance(cell.actor, Source):
+                            await cell.ended.wait()
                 except Exception as error:  # noqa: BLE001  (raised below, outside of the group that would wrap it)
-                    failure = error
-                tasks.cancel_scope.cancel()
+                    self._failure = error
+                tasks.cancel_scope.cancel()  # services end last: others may have needed them
         finally:
             for lane in self.lanes:
                 lane.close()
-        if (failure := failure or self._failure) is not None:
-            raise failure
+        if self._failure is not None:
+            raise self._failure
         return self._stop_reason or "input_ended"
 
     async def _drain(self, everything: anyio.CancelScope) -> None:

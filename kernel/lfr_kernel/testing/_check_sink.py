@@ -7,41 +7,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from lfr_kernel.messages import Alert
 from lfr_kernel.stages.sink import Evidence, SinkContext
 from lfr_kernel.testing._expect import expect
-from lfr_kernel.testing.fakes import digest_of
+from lfr_kernel.testing.fakes import RAISED_AT_NS, an_alert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfr_kernel.stages.sink import AlertSink
 
-__all__ = ["an_alert", "check_sink"]
-
-RAISED_AT_NS = 1_700_000_000_000_000_000
-
-
-def an_alert(number: int = 1) -> Alert:
-    """Return an alert to try things with; each number gives one id, person and time (a second apart)."""
-    return Alert(
-        id=f"{number:016x}",
-        passage=f"test-{number:06d}",
-        camera="gate",
-        person=f"person-{number}",
-        similarity=0.71,
-        threshold=0.6,
-        faces=3,
-        quality=0.8,
-        box=(10.0, 20.0, 110.0, 140.0),
-        captured_at_ns=RAISED_AT_NS + number * 1_000_000_000,
-        captured_monotonic_ns=number * 1_000_000_000,
-        alerted_at_ns=RAISED_AT_NS + number * 1_000_000_000 + 50_000_000,
-        alerted_monotonic_ns=number * 1_000_000_000 + 50_000_000,
-        model=digest_of("fake embedder"),
-        evidence=f"{number:016x}",
-        permit="test (no capture)",
-    )
+__all__ = ["check_sink"]
 
 
 async def check_sink(create: Callable[[SinkContext], AlertSink], *, delivered: Callable[[], int] | None = None) -> None:

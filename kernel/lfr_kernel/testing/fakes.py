@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lfr_kernel.messages import Alert
 from lfr_kernel.stages.detector import Detections
 from lfr_kernel.stages.index import Candidates
 from lfr_kernel.stages.tracker import TrackEnded, TrackOpened, TrackUpdate, Wanted
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lfr_kernel.messages import Alert, Faces
+    from lfr_kernel.messages import Faces
     from lfr_kernel.stages.retention import RecordClass
 
 __all__ = [
     "CROP_SIZE",
+    "RAISED_AT_NS",
     "FakeCamera",
     "FakeDetector",
     "FakeEmbedder",
@@ -42,6 +44,7 @@ __all__ = [
     "Gate",
     "ListSink",
     "NumpyIndex",
+    "an_alert",
     "digest_of",
 ]
 
@@ -49,6 +52,8 @@ CROP_SIZE = (32, 32)
 """(width, height) of a crop in px, as `FakeEmbedder` wants it."""
 
 
+RAISED_AT_NS = 1_700_000_000_000_000_000
+"""When `an_alert` was raised, UTC."""
 LANDMARKS = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.63, 0.82]])
 """Where the five landmarks lie in a face, in parts of its box."""
 
@@ -56,6 +61,28 @@ LANDMARKS = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.
 def digest_of(name: str) -> str:
     """Return a SHA-256 to stand for the weights called `name`, hexadecimal."""
     return hashlib.sha256(name.encode()).hexdigest()
+
+
+def an_alert(number: int = 1) -> Alert:
+    """Return an alert to try things with; each number gives one id, person and time (a second apart)."""
+    return Alert(
+        id=f"{number:016x}",
+        passage=f"test-{number:06d}",
+        camera="gate",
+        person=f"person-{number}",
+        similarity=0.71,
+        threshold=0.6,
+        faces=3,
+        quality=0.8,
+        box=(10.0, 20.0, 110.0, 140.0),
+        captured_at_ns=RAISED_AT_NS + number * 1_000_000_000,
+        captured_monotonic_ns=number * 1_000_000_000,
+        alerted_at_ns=RAISED_AT_NS + number * 1_000_000_000 + 50_000_000,
+        alerted_monotonic_ns=number * 1_000_000_000 + 50_000_000,
+        model=digest_of("fake embedder"),
+        evidence=f"{number:016x}",
+        permit="test (no capture)",
+    )
 
 
 class FakeDetector:

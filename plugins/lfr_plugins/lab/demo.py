@@ -81,4 +81,4 @@ def _say_what_is_there(folder: Path, console: Console) -> None:
         ("alerts.jsonl", "the alerts, one JSON object a line"),
         ("alerts/", "a picture of each alert: probe, listed photograph, similarity and threshold"),
     ):
-        console.print(f"  {name:<15} {what}", highlight=False)
+        console.print(f"  {name:<15} {what}", highlight=False, soft_wrap=True)

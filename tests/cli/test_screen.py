@@ -1,0 +1,209 @@
+"""What a person sees on a terminal of 80 columns and 24 lines, with whatever names files bring along."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from lfr_kernel.cli import screen
+from lfr_kernel.cli.screen import StatusLine, printable, show_alert, summary_table
+from lfr_kernel.messages import Alert
+from lfr_kernel.redaction import Redactor
+from lfr_kernel.runtime import ActorStatistics
+from lfr_kernel.stages.camera import CameraFacts, CameraState
+from lfr_kernel.stages.measure import Quantiles
+from lfr_kernel.telemetry.summary import (
+    AlertSummary,
+    FrameSummary,
+    LatencySummary,
+    PassageSummary,
+    Summary,
+    WatchlistSummary,
+)
+
+WIDTH, HEIGHT = 80, 24
+NONE = Quantiles(count=0, p50=None, p95=None, p99=None, max=None)
+SOME = Quantiles(count=9, p50=81.4, p95=164.2, p99=1192.0, max=1200.0)
+NOISY = "Connection to rtsp://operator:hunter2@192.168.1.64:554/stream1 timed out: no answer within 10 s; trying again"
+
+
+def camera(name: str, state: CameraState = CameraState.STREAMING, error: str | None = None) -> CameraFacts:
+    return CameraFacts(
+        name=name, state=state, read=1234, width=1920, height=1080, reconnects=3 if error else 0, last_error=error
+    )
+
+
+def alert(person: str, name: str = "left") -> AlertSummary:
+    return AlertSummary(
+        id="7d02eee591e447cf",
+        person=person,
+        similarity=0.6123,
+        threshold=0.6,
+        camera=name,
+        captured_at="2026-03-01T12:34:56.789Z",
+        box=(1.0, 2.0, 3.0, 4.0),
+        faces=5,
+        passage="ab12cd-000004",
+    )
+
+
+def summary(**changes: Any) -> Summary:
+    cameras = (camera("left"), camera("right", CameraState.RECONNECTING, NOISY))
+    facts: dict[str, Any] = {field: {} for field in Summary.__struct_fields__}
+    facts |= {
+        "profile": "van",
+        "permit": "development (built-in development permit: NOT an authority to watch the public)",
+        "ended": "SIGINT",
+        "duration_s": 86399.5,
+        "passages": PassageSummary(
+            seen=1600, alerted=1, not_matched=499, lost={"gated_too_small": 1000, "gated_turned_away": 100}, open=12
+        ),
+        "frames": FrameSummary(read=2000000, processed=1999000, dropped={"overflow": 1000}),
+        "faces": 100000,
+        "probes": 9000,
+        "alerts": [],
+        "latency_ms": LatencySummary(capture_to_alert=NONE, capture_to_embedding=SOME),
+        "fps": 24.9,
+        "watchlist": WatchlistSummary(
+            people=444,
+            photographs=500,
+            rejected={f"person-{number}/1.jpg": "expected exactly one face, found no face" for number in range(7)},
+            threshold=0.6,
+            model="d1",
+        ),
+        "cameras": {one.name: one for one in cameras},
+    }
+    return Summary(**(facts | changes))
+
+
+def drawn(what: Any, width: int = WIDTH) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, highlight=False).print(what)
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_the_table_fits_and_says_what_matters() -> None:
+    lines = drawn(summary_table(summary(), Redactor()))
+    assert max(map(len, lines)) <= WIDTH
+    text = "\n".join(lines)
+    assert lines[0] == "van: stopped by SIGINT"
+    assert "permit                development (built-in development permit: NOT an" in text
+    assert "passages              1600 seen = 1 alerted + 499 not matched + 1100 lost\n" in text
+    assert "  lost                gated_too_small 1000, gated_turned_away 100\n" in text
+    assert "frames                2000000 read, 1999000 processed, dropped: overflow 1000\n" in text
+    assert "capture to embedding  p50 81 ms, p95 164 ms, p99 1192 ms\n" in text
+    assert "camera right          1920x1080, connected anew 3 times; last error: Connection" in text
+    assert "and 2 more: see --json" in text
+    assert "hunter2" not in text
+
+
+def test_the_person_of_an_alert_is_never_cut() -> None:
+    long = "maximilian-" * 12
+    lines = drawn(summary_table(summary(alerts=[alert("ada", "c" * 32), alert(long)]), Redactor()))
+    assert max(map(len, lines)) <= WIDTH
+    start = next(number for number, line in enumerate(lines) if "maximil" in line)
+    assert "".join(line[60:].strip() for line in lines[start:]) == long
+    assert "12:34:56    0.61        7d02eee591e447cf  " in "\n".join(lines)
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    lines = drawn(summary_table(summary(alerts=[alert("[red]eve[/red]\x1b[2J\x07\nada")]), Redactor()))
+    text = "\n".join(lines)
+    assert "[red]eve[/red]" in text
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_what_failed_is_named_with_its_last_error() -> None:
+    failed = ActorStatistics(
+        name="detector", state="failed", restarts=5, handled=9, busy_s=1.0, last_error=NOISY, inlets=()
+    )
+    lines = drawn(summary_table(summary(actors={"detector": failed}), Redactor()))
+    assert max(map(len, lines)) <= WIDTH
+    assert "stages that failed" in lines
+    assert any(line.startswith("detector  failed  5         Connection to rtsp://***@") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("ended", "text"),
+    [("input_ended", "all input was read"), ("duration", "the time was up"), ("failed: x", "failed: x")],
+)
+def test_the_heading_says_how_it_ended(ended: str, text: str) -> None:
+    assert drawn(summary_table(summary(ended=ended), Redactor()))[0] == f"van: {text}"
+
+
+class Terminal:
+    """A status line on a terminal in memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, height: int = HEIGHT) -> None:
+        self.file = io.StringIO()
+        console = Console(file=self.file, width=WIDTH, height=height, force_terminal=True, color_system=None)
+        monkeypatch.setattr(screen, "Console", lambda **_: console)
+        self.status = StatusLine(Redactor())
+
+    def shown(self, act: Any) -> list[str]:
+        with self.status:
+            self.file.seek(0)
+            self.file.truncate()
+            act(self.status)
+            text = self.file.getvalue()
+        plain = text.replace("\x1b[2K", "").replace("\x1b[1A", "").replace("\r", "")
+        return [line.rstrip() for line in plain.splitlines()]
+
+
+def test_the_status_is_one_line_a_camera_and_none_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Terminal(monkeypatch).shown(lambda status: status.show(summary(alerts=[alert("ada")])))
+    assert lines[0] == " ● 86400 s  24.9 fps  faces 100000  passages 1600 (12 open)  alerts 1"
+    assert lines[1] == "   left  streaming  1920x1080"
+    assert lines[2] == "   right  reconnecting: …/stream1 timed out: no answer within 10 s; trying again"
+    assert lines[3].startswith("   permit: development (built-in development permit: NOT an authority")
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_more_cameras_than_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras = {f"c{number}": camera(f"c{number}") for number in range(10)}
+    lines = Terminal(monkeypatch, height=12).shown(lambda status: status.show(summary(cameras=cameras)))
+    assert "   and 4 more cameras" in lines
+    assert len(lines) < 12
+
+
+def test_a_stop_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def act(status: StatusLine) -> None:
+        status.stopping("SIGINT")
+        status.show(summary())
+
+    lines = Terminal(monkeypatch).shown(act)
+    assert any(line.startswith(" stopping (SIGINT)") for line in lines)
+    assert any(" ■ stopping 86400 s" in line for line in lines)
+
+
+def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
+    file = io.StringIO()
+    facts = msgspec.structs.asdict(alert("ada\x1b[31m"))
+    kept = {name: facts[name] for name in facts if name != "captured_at"}
+    message = Alert(
+        **kept,
+        quality=0.5,
+        captured_at_ns=1,
+        captured_monotonic_ns=1,
+        alerted_at_ns=1,
+        alerted_monotonic_ns=1,
+        model="d1",
+        evidence="e",
+        permit="demo",
+    )
+    show_alert(Console(file=file, width=WIDTH), message, Redactor())
+    assert file.getvalue().splitlines() == [
+        "ALERT left: looks like ada\N{REPLACEMENT CHARACTER}[31m",
+        "      similarity 0.61 (threshold 0.60), 5 faces pooled, 7d02eee591e447cf",
+        "      a proposal: a person decides",
+    ]
+
+
+def test_printable() -> None:
+    assert printable("a\n b\tc\x00\u202e") == "a b c\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
