@@ -128,7 +128,7 @@ async def test_pictures_sink(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_console_sink(capsys: pytest.CaptureFixture[str]) -> None:
     await check_sink(created("sink", "console"))
-    assert capsys.readouterr().out.count("person-2") == 1
+    assert capsys.readouterr().err.count("ALERT") == 3
 
 
 def test_every_sink_has_a_test() -> None:

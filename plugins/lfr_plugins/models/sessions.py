@@ -9,15 +9,18 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 
 from lfr_kernel.api import PermanentError, describe
 from lfr_plugins.models.cards import built_in, load_card
+from lfr_plugins.models.rewriting import without_prelu
+from lfr_plugins.models.rewriting import without_prelu
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from lfr_plugins.models.cards import Card
+from lfr_plugins.models.cards import Card
 
 __all__ = ["load_session", "overlapping_runs"]
 
 _DIRECTML = "DmlExecutionProvider"
+_CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 
 
@@ -41,8 +44,10 @@ def load_session(name: str, *, threads: int = 1, folder: Traversable | None = No
     card = load_card(name, folder=folder)
     weights = _verified(card, folder)
     available = ort.get_available_providers()
-    providers = [one for one in (_DIRECTML, "CPUExecutionProvider") if one in available]
+    providers = [one for one in (_DIRECTML, _CPU) if one in available]
     try:
+        if providers == [_CPU]:
+            weights = without_prelu(weights)
         return ort.InferenceSession(weights, _options(threads), providers=providers)
     except Exception as error:
         # ONNX Runtime's exceptions share no base class but Exception.
