@@ -22,12 +22,11 @@ from lfr_kernel.runtime import (
     SystemClock,
     ThreadLane,
 )
+from lfr_kernel.stages.desk import EvidenceWithheldError
 from lfr_kernel.stages.sink import SinkHost, SinkLimits
 from lfr_kernel.testing.fakes import Faults, ListSink, an_alert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.stages.conftest import HostFunction, TimedLane
 
     from lfr_kernel.api import Evidence, SinkContext
@@ -97,6 +96,31 @@ async def test_what_can_never_be_delivered_is_given_up_and_named(host: HostFunct
     ((event, facts),) = logged
     assert event == "alert_given_up"
     assert facts == {"sink": "list", "alert": an_alert(1).id, "error": "the file is on a read-only disk"}
+
+
+class Curious(ListSink):
+    """Looks at the evidence of every alert."""
+
+    def __init__(self, context: SinkContext) -> None:
+        super().__init__()
+        self._context = context
+
+    async def deliver(self, alert: Alert) -> None:
+        self._context.evidence(alert.evidence)
+        await self._context.run_blocking(partial(self.delivered.append, alert))
+
+
+async def test_evidence_that_is_withheld_gives_the_alert_up_with_the_reason(
+    host: HostFunction, lane: TimedLane
+) -> None:
+    def withheld(_: str) -> Evidence:
+        raise EvidenceWithheldError("sink 'curious' may not see pictures: set evidence = true for it in the profile")
+
+    actor = SinkHost("curious", Curious, lane, evidence=withheld)
+    async with host(actor) as hosted:
+        await hosted.send(an_alert())
+        assert (actor.facts().delivered, actor.facts().given_up) == (0, 1)
+        assert "set evidence = true" in (actor.facts().last_error or "")
 
 
 class Hanging(ListSink):
@@ -174,23 +198,17 @@ async def test_a_sink_that_cannot_be_made_fails_the_start(lane: TimedLane, clock
 
 async def test_the_context_lends_evidence_and_a_lane() -> None:
     shown: list[str] = []
-    ran: list[str] = []
+    made: list[Curious] = []
+
+    def create(context: SinkContext) -> Curious:
+        made.append(Curious(context))
+        return made[-1]
 
     def show(reference: str) -> Any:
         shown.append(reference)
 
-    class Curious(ListSink):
-        def __init__(self, context: SinkContext) -> None:
-            super().__init__()
-            self.context = context
-
-        async def deliver(self, alert: Alert) -> None:
-            self.context.evidence(alert.evidence)
-            await self.context.run_blocking(partial(ran.append, alert.id))
-
     clock = SystemClock()
     lane = ThreadLane("sink:curious", clock=clock)
-    create: Callable[[SinkContext], Any] = Curious
     actor = SinkHost("curious", create, lane, evidence=show)
     feeder = Feeder([Alert])
     feeder.give(an_alert())
@@ -198,7 +216,8 @@ async def test_the_context_lends_evidence_and_a_lane() -> None:
     edge = Edge(producer="feeder", consumer=actor.name, message=Alert, policy=Policy())
     with anyio.fail_after(5):
         await System([feeder, actor], [edge], lanes=[lane], clock=clock).run()
-    assert (shown, ran) == ([an_alert().evidence], [an_alert().id])
+    assert shown == [an_alert().evidence]
+    assert made[0].delivered == [an_alert()]
 
 
 async def test_a_stuck_sink_cannot_expire_and_whoever_asks_is_told_in_time(

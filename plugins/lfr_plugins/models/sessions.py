@@ -10,7 +10,6 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from lfr_kernel.api import PermanentError, describe
 from lfr_plugins.models.cards import built_in, load_card
 from lfr_plugins.models.rewriting import without_prelu
-from lfr_plugins.models.rewriting import without_prelu
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
