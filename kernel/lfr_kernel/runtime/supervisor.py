@@ -136,7 +136,7 @@ class Cell(Address):
         wait_s = min(policy.max_backoff_s, policy.backoff_s * 2 ** (failures - 1))
         wait_s *= 1 + policy.jitter * self._system.rng.random()
         why = self._last_error = describe(error)
-        self._log("actor_failed", actor=self.name, error=why, wait_s=round(wait_s, 3), exc=error)
+        self._log("actor_failed", actor=self.name, error=why, restart_in_s=round(wait_s, 3), exc=error)
         if failures > policy.max_restarts:
             why = f"failed {failures} times within {policy.window_s:g} s; the last error was: {why}"
         if failures > policy.max_restarts or getattr(error, "is_permanent", False):

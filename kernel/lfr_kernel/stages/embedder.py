@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "Embedder", "EmbedderFacts", "EmbedderHost", "embed_crops"]
 
-BATCH = 4
+BATCH = 8
 """How many requests that wait already go to the lane together: a hop between threads is paid once for all of them."""
 LENGTH_TOLERANCE = 1e-2
 """How far the length of a template may be from 1."""
@@ -140,7 +140,7 @@ def _check_templates(templates: NDArray[np.float32]) -> None:
 class EmbedderHost(Actor):
     """Turns the requests that wait, a few at a time, into probes."""
 
-    consumes = (Consumes(message=ProbeRequest, policy=Policy(capacity=32, patience_s=2.0)),)
+    consumes = (Consumes(message=ProbeRequest, policy=Policy(capacity=16, patience_s=2.0)),)
     produces = (Probe, ProbeLost)
 
     def __init__(self, create: Callable[[], Embedder], lane: Lane, *, mirror_live: bool, deadline_s: float) -> None:

@@ -108,7 +108,7 @@ class TrackerHost(Actor):
     """
 
     consumes = (
-        Consumes(message=Faces, policy=Policy(capacity=4, patience_s=2.0)),
+        Consumes(message=Faces, policy=Policy(capacity=2, patience_s=2.0)),
         Consumes(message=PassageSplit, policy=Policy(overflow=Overflow.DROP_OLDEST, capacity=64), feedback=True),
     )
     produces = (ProbeRequest, Passage)

@@ -55,6 +55,7 @@ _LUMA_WEIGHTS: Final = {
 _PLANAR: Final = frozenset({"yuv420p", "yuvj420p", "nv12"})
 _STRONG_SHRINK: Final = 0.5
 """Below this scale, bilinear sampling skips pixels of the source."""
+_SAMPLES: Final = 8
 _HALVING: Final = 2
 _ALIASING: Final = 2.5
 """How many pixels may become one: in both directions before they are halved, and in one of them before it is."""
@@ -266,8 +267,11 @@ def _scale(plane: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
 
     1080p to 640x360: 0.16 ms against 0.6 ms for INTER_AREA in one step (1.6 ms to 640x352), and 48.7 dB from it;
     bilinear alone takes 0.13 ms and is 41.9 dB from it, with visible aliasing. At a ratio of two, bilinear is as
-    good as the mean.
+    good as the mean. For a thumbnail, whose every pixel stands for hundreds, a grid of samples is as good as all.
     """
+    stride = int(min(plane.shape[0] / height, plane.shape[1] / width) // _SAMPLES)
+    if stride > 1:
+        plane = np.ascontiguousarray(plane[::stride, ::stride])
     while True:
         rows, columns = plane.shape[:2]
         down, across = rows / height, columns / width
