@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
+from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.camera import CameraHost
 from lfr_kernel.stages.desk import AlertDesk, EvidenceStore, EvidenceWithheldError
@@ -148,7 +149,14 @@ class Session:
             if self._stop_reason is not None:
                 raise StoppedBeforeStartError(f"stopped before it had started ({self._stop_reason})")
             with closing(EvidenceStore(watchlist.portrait)) as evidence:
-                system = self._system = self._build(detector, embedder, watchlist, evidence, paces, lanes)
+                system = self._system = self._build(
+                    detector=detector,
+                    embedder=embedder,
+                    watchlist=watchlist,
+                    evidence=evidence,
+                    paces=paces,
+                    lanes=lanes,
+                )
                 return await self._run(system, duration_s)
         finally:
             for lane in lanes:
@@ -193,10 +201,20 @@ class Session:
         self.stop("duration")
 
     def _plugin(self, stage: str, section: Any, *extra: Any) -> Any:
-        return self._registry.get(stage, section.plugin).create(section.options, *extra)
+        """Create a plugin. Its own LfrErrors pass as they are; any other error gets its name and origin."""
+        installed = self._registry.origin(stage, section.plugin)
+        try:
+            return installed.plugin.create(section.options, *extra)
+        except LfrError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{stage} plugin {section.plugin!r} of {installed.origin} could not be created: {describe(error)}"
+            ) from error
 
     def _build(
         self,
+        *,
         detector: Detector,
         embedder: Embedder,
         watchlist: Watchlist,

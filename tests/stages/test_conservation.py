@@ -347,7 +347,7 @@ async def test_threads_and_real_clocks_keep_it_too(made: Made, seed: int) -> Non
 async def test_the_test_itself_sees_matches_misses_losses_drops_and_restarts() -> None:
     """A property that holds because nothing happens would be worth nothing."""
     totals: Counter[str] = Counter()
-    for seed in range(16):
+    for seed in range(48):
         world = await run_inline(seed, 0.05 if seed % 2 else 0.2)
         record = world.record.facts()
         totals += Counter({"alerted": record.alerted, "not_matched": record.not_matched})

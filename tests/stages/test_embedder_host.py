@@ -188,10 +188,10 @@ async def test_what_waits_goes_together_and_the_rest_of_a_batch_is_filled_up(
     async with host(hosted_embedder(made, lane)) as hosted:
         await hosted.send(request(0))
         calls = lane.calls
-        await hosted.send(*(request(number) for number in range(1, 8)))
+        await hosted.send(*(request(number) for number in range(1, 13)))
         await clock.advance(1.1)
-        assert embedded(hosted) == list(range(8))
-        assert made[0].batches == [3] * 4
+        assert embedded(hosted) == list(range(13))
+        assert made[0].batches == [3] * 6
         assert lane.calls - calls == 2
 
 
@@ -252,13 +252,13 @@ async def test_requests_that_wait_too_long_are_lost_and_named(
     made = Made(Faults({1: partial(lane.spend, 4.0)}))
     async with host(hosted_embedder(made, lane)) as hosted:
         await hosted.send(request(0))
-        requests = [request(number) for number in range(1, 35)]
+        requests = [request(number) for number in range(1, 19)]
         await hosted.send(*requests)
         await clock.advance(2.5)
-        assert lost(hosted) == {33: "overflow"}
-        assert requests[32].crop.is_erased
+        assert lost(hosted) == {17: "overflow"}
+        assert requests[16].crop.is_erased
         await clock.advance(5)
-        assert embedded(hosted) == [number for number in range(35) if number != 33]
+        assert embedded(hosted) == [number for number in range(19) if number != 17]
     kept = {id(one) for probe in hosted.caught(Probe) for one in (probe.template, probe.crop)}
     assert all(one.is_erased for one in biometrics if id(one) not in kept)
 

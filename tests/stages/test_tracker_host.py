@@ -235,12 +235,12 @@ async def test_faces_that_die_on_the_way_are_erased(
     host: HostFunction, lane: TimedLane, clock: VirtualClock, some_faces: Callable[..., Faces]
 ) -> None:
     faults = Faults({1: partial(lane.spend, 4.9)})
-    faces = [some_faces(number) for number in range(7)]
+    faces = [some_faces(number) for number in range(5)]
     async with host(hosted_tracker(partial(FakeTracker, faults), lane)) as hosted:
         await hosted.send(*faces)
         await clock.advance(2.5)
         assert hosted.dropped == {"overflow": 1}
-        assert [one.crops.is_erased for one in faces] == [False] * 5 + [True, False]
+        assert [one.crops.is_erased for one in faces] == [False] * 3 + [True, False]
         await clock.advance(3)
         await hosted.finish()
         assert all(one.crops.is_erased for one in faces)

@@ -187,7 +187,7 @@ def test_the_drawing_names_every_actor_lane_and_edge() -> None:
     lines = render(nodes, connect(nodes)).splitlines()
     assert "detector  [lane compute]" in lines
     assert "desk" in lines
-    assert "  └─Faces─▶ tracker  block(4), 2 s at most" in lines
+    assert "  └─Faces─▶ tracker  block(2), 2 s at most" in lines
     assert "  └─PassageSplit─▶ tracker  drop_oldest(64)  (feedback)" in lines or (
         "  ├─PassageSplit─▶ tracker  drop_oldest(64)  (feedback)" in lines
     )

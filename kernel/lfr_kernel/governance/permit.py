@@ -1,8 +1,9 @@
 """Permits: without one nothing captures.
 
-The two issued here are built in. `demo` plays files, and only files. `development` opens cameras as well, for people who
-build and test the system among themselves; it is no authority to watch the public, and says so in every output. A
-governed issuer, which asks for an authority in force, takes the place of `issue_builtin` without anything else changing.
+The two issued here are built in. `demo` plays files, and only files. `development` opens cameras as well, for people
+who build and test the system among themselves; it is no authority to watch the public, and says so in every output. A
+governed issuer, which asks for an authority in force, takes the place of `issue_builtin` without anything else
+changing.
 """
 
 from __future__ import annotations

@@ -66,6 +66,7 @@ class Inlet:
     producer: str
     message: type
     policy: Policy
+    blocks: bool
     is_closed: bool = False
     items: deque[Any] = field(default_factory=deque)
     senders: dict[anyio.Event, Any] = field(default_factory=dict)  #: who waits, first come first served
@@ -75,12 +76,11 @@ class Inlet:
 
     async def send(self, message: Any) -> bool:
         """Give `message` to the consumer, as the policy says, behind those who wait; return False if it was dropped."""
-        policy = self.policy
         if self.is_closed:
             self.received += 1
             await self.drop(message, "closed")
             return False
-        if policy.overflow is Overflow.BLOCK and (self.senders or len(self.items) >= policy.capacity):
+        if self.blocks and (self.senders or len(self.items) >= self.policy.capacity):
             return await self._wait(message)
         if (pushed_out := self._push(message)) is not None:
             await self.drop(pushed_out, "overflow")
@@ -162,7 +162,7 @@ class Mailbox:
 
     def inlet(self, producer: str, message: type, policy: Policy, *, feedback: bool = False) -> Inlet:
         """Open an inlet. A feedback inlet does not keep the mailbox open when all others have closed."""
-        inlet = Inlet(self, producer, message, policy)
+        inlet = Inlet(self, producer, message, policy, blocks=policy.overflow is Overflow.BLOCK)
         self.inlets.append(inlet)
         if not feedback:
             self.lasting.append(inlet)

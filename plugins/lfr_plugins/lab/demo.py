@@ -23,7 +23,7 @@ LISTED = "obama.jpg"
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout; the rest on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end; the rest goes to stderr.")
 @click.pass_context
 def demo(ctx: click.Context, *, as_json: bool) -> None:
     """Render a walk-past, list one man, and watch him being recognised.
