@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXTERNAL = Path(__file__).resolve().parent.parent / "external_plugin"
-CALL = (sys.executable, "-c", "from lfr_kernel.cli import main; main()")
+CALL = (sys.executable, "-c", "from lfr_kernel.cli import script; script()")
 PATIENCE_S = 60
 
 

@@ -191,7 +191,7 @@ def lfr_plugins():
 """
 
 
-def test_an_error_nobody_expected_has_a_traceback_with_debug_only(
+def test_a_plugin_that_cannot_be_created_is_named_and_has_a_traceback_with_debug_only(
     lfr: Callable[..., Any], board: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LFR_TEST_SECRET", "hunter2")
@@ -199,10 +199,10 @@ def test_an_error_nobody_expected_has_a_traceback_with_debug_only(
     text = board.profile.read_text(encoding="utf-8").replace('"middle"', '"broken"')
     board.write(text.replace('"${here}/loudest.json"', '"${here}/${env:LFR_TEST_SECRET}"'))
     result = lfr("-p", board.profile, "--json")
-    assert result.code == 1
+    assert result.code == 2
     assert not result.out
-    assert "error: ValueError: *** is no good\n" in result.err
-    assert "run again with --debug" in result.err
+    assert "plugin 'broken' of lfr-broken" in result.err
+    assert "could not be created: ValueError: *** is no good\n" in result.err
     assert "Traceback" not in result.err
     debug = lfr("--debug", "-p", board.profile)
     assert "Traceback (most recent call last)" in debug.err

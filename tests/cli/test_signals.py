@@ -170,7 +170,7 @@ def test_whoever_closes_stdout_early_gets_no_traceback(board: Any, spawn: Callab
 
 @pytest.mark.parametrize(("closed", "kept"), [(">&-", "err"), ("2>&-", "out")])
 def test_a_stream_that_the_shell_has_closed_is_done_without(closed: str, kept: str, board: Any) -> None:
-    command = f'exec "{sys.executable}" -c "from lfr_kernel.cli import main; main()" -p board.toml --json {closed}'
+    command = f'exec "{sys.executable}" -c "from lfr_kernel.cli import script; script()" -p board.toml --json {closed}'
     ran = subprocess.run(  # noqa: S602  (our own command)
         command,
         shell=True,
@@ -194,7 +194,7 @@ def _on_a_terminal(board: Any, *arguments: object, **environment: str) -> str:
     termios.tcsetwinsize(end, (24, 80))
     kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
     process = subprocess.Popen(  # noqa: S603  (our own command)
-        [sys.executable, "-c", "from lfr_kernel.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from lfr_kernel.cli import script; script()", *map(str, arguments)],
         cwd=board.folder,
         env={**kept, "PYTHONPATH": os.pathsep.join(map(str, board.site.path)), "TERM": "xterm-256color", **environment},
         stdout=end,

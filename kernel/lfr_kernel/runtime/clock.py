@@ -28,8 +28,5 @@ class SystemClock:
 
     monotonic_ns = staticmethod(time.monotonic_ns)
     utc_ns = staticmethod(time.time_ns)
+    sleep = staticmethod(anyio.sleep)
     move_on_after = staticmethod(anyio.move_on_after)
-
-    async def sleep(self, seconds: float, /) -> None:
-        """See `Clock`."""
-        await anyio.sleep(max(0.0, seconds))

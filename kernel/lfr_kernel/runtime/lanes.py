@@ -44,12 +44,10 @@ class Lane(Protocol):
     async def run(
         self, call: Callable[..., T], *args: Any, deadline_s: float, discard: Callable[[T], None] | None = None
     ) -> T:
-        """Return what `call(*args)` returns, within `deadline_s` of its beginning.
-
-        `discard` erases a result that comes when nobody waits any more. It runs in any thread.
+        """Return what `call(*args)` returns. `discard` gets a result that nobody waits for any more, in any thread.
 
         Raises:
-            CallAbandonedError: it took longer.
+            CallAbandonedError: it took longer than `deadline_s` from when it began.
             PassingError: the lane is closed, or something like SystemExit came out of the call.
         """
 

@@ -1,8 +1,8 @@
 """Mailboxes: one per actor, one inlet per edge of the graph, and a control lane beside the data.
 
 An `Inlet` is the send end: it belongs to one producer, is bounded, and has the policy that the consumer declared. The
-`Mailbox` is the receive end: data in the order of arrival, and control. Both live on the event loop's thread and need
-no lock. A message that dies unhandled is counted by its inlet and goes through the mailbox's disposal hook.
+`Mailbox` is the receive end: data in the order of arrival, and control. A message that dies unhandled is counted by its
+inlet and goes through the mailbox's disposal hook. Both live on the event loop's thread and need no lock.
 """
 
 from collections import Counter, deque
@@ -58,7 +58,7 @@ class InletStatistics(Struct, frozen=True):
     dropped: dict[str, int]  #: by reason: overflow, crashed; and once the actor ends: stopped or failed, then closed
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Inlet:
     """The send end of one edge."""
 

@@ -107,7 +107,7 @@ class Cell(Address):
                 task_status.started()
             self._state = State.RUNNING
             self.mailbox.is_halted = False
-            self._plan_tick()
+            self._tick_at_ns = self._clock.monotonic_ns() + (self.actor.tick_s or math.inf) * 1e9
             async with anyio.create_task_group() as workers:
                 for _ in range(self.actor.concurrency):
                     workers.start_soon(self._worker)
@@ -147,10 +147,6 @@ class Cell(Address):
         await self._clock.sleep(wait_s)
         return True
 
-    def _plan_tick(self) -> None:
-        period_s = self.actor.tick_s
-        self._tick_at_ns = math.inf if period_s is None else self._clock.monotonic_ns() + period_s * 1e9
-
     async def _worker(self) -> None:
         """Take messages until the end. A failure ends the other workers, too, each after what it holds."""
         try:
@@ -169,22 +165,21 @@ class Cell(Address):
         now_ns = began_ns = monotonic_ns()
         while taken < FAIR_MESSAGES and now_ns - began_ns < FAIR_NS and not mailbox.is_halted:
             if now_ns >= self._tick_at_ns:
-                self._plan_tick()
+                self._tick_at_ns = now_ns + (self.actor.tick_s or math.inf) * 1e9
                 await self.actor.tick()
             elif mailbox.control:
                 await self._answer(*mailbox.control.popleft())
                 taken += 1
             elif (found := mailbox.receive_nowait()) is not None:
                 taken += await self._handle(found)
-            elif not isinstance(self.actor, Source):
+            elif isinstance(self.actor, Source):
+                if not await self.actor.produce():
+                    return False
+                taken, self._handled = FAIR_MESSAGES, self._handled + 1
+            else:
                 with self._clock.move_on_after((self._tick_at_ns - now_ns) / 1e9):
                     return await mailbox.wait()
                 return True
-            elif await self.actor.produce():
-                taken = FAIR_MESSAGES
-                self._handled += 1
-            else:
-                return False
             before_ns, now_ns = now_ns, monotonic_ns()
             self._busy_ns += now_ns - before_ns
         return not mailbox.is_halted
@@ -204,11 +199,10 @@ class Cell(Address):
     async def _handle(self, first: tuple[Inlet, Any]) -> int:
         """Let the actor handle a message, or a batch of those that wait; return how many. A failure is seen to here."""
         actor, batch, (inlet, message) = self.actor, [first], first
-        if self._alone:
-            self._alone -= 1
-        elif actor.max_batch > 1:
-            while len(batch) < actor.max_batch and (found := self.mailbox.receive_nowait()) is not None:
-                batch.append(found)
+        most = 1 if self._alone else actor.max_batch
+        self._alone -= self._alone > 0
+        while len(batch) < most and (found := self.mailbox.receive_nowait()) is not None:
+            batch.append(found)
         try:
             if actor.max_batch > 1:
                 await actor.handle_batch([one for _, one in batch])

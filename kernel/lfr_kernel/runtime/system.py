@@ -37,7 +37,7 @@ class System:
     """A set of actors and the edges between them.
 
     Normal end: every source runs out, and each actor ends once all its producers have. `stop` makes the sources end
-    where they stand and then waits for the same, for `drain_s` at most; what is left then is disposed of.
+    where they stand and waits for the same, for `drain_s` at most; what is left then is disposed of.
     """
 
     actors: Sequence[Actor]  #: upstream before downstream; they start in reverse
