@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from lfr_kernel.cli.errors import report
 from lfr_kernel.runtime import PermanentError
+
+if TYPE_CHECKING:
+    import pytest
 
 HANGING = """
 import sys, threading
@@ -27,14 +29,18 @@ script()
 """
 
 
+def leave(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  (our own)
+
+
 def test_a_call_that_hangs_costs_neither_the_code_nor_the_output() -> None:
-    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
+    done = leave(HANGING)
     assert (done.returncode, done.stdout, done.stderr) == (3, "the summary", "")
 
 
 def test_without_such_a_call_the_interpreter_ends_in_good_order() -> None:
-    code = HANGING.replace("threading.Event().wait", "int")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = leave(HANGING.replace("threading.Event().wait", "int"))
     assert (done.returncode, done.stdout) == (3, "the summarythe interpreter was taken down\n")
 
 

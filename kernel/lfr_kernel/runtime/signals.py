@@ -10,7 +10,7 @@ from contextlib import contextmanager
 def stop_signals(stop: Callable[[str], None], at_once: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While the body runs, call `stop(name of the signal)` at the first SIGINT or SIGTERM.
 
-    It must be safe between any two bytecodes, such as `loop.call_soon_threadsafe`. The second signal calls `at_once` (to
+    It must be safe between any two bytecodes, as `loop.call_soon_threadsafe` is. The second signal calls `at_once` (to
     set the terminal right) and ends the process with 128 + its number, even while the event loop hangs.
     """
     caught: list[int] = []

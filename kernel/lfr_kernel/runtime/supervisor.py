@@ -161,9 +161,9 @@ class Cell(Address):
 
     async def _take_some(self) -> bool:
         """Take as many messages as is fair; if there are none, produce or wait. Return whether to go on."""
-        taken, mailbox, monotonic_ns = 0, self.mailbox, self._clock.monotonic_ns
+        taken, is_idle, mailbox, monotonic_ns = 0, False, self.mailbox, self._clock.monotonic_ns
         now_ns = began_ns = monotonic_ns()
-        while taken < FAIR_MESSAGES and now_ns - began_ns < FAIR_NS and not mailbox.is_halted:
+        while not (is_idle or mailbox.is_halted) and taken < FAIR_MESSAGES and now_ns - began_ns < FAIR_NS:
             if now_ns >= self._tick_at_ns:
                 self._tick_at_ns = now_ns + (self.actor.tick_s or math.inf) * 1e9
                 await self.actor.tick()
@@ -177,11 +177,12 @@ class Cell(Address):
                     return False
                 taken, self._handled = FAIR_MESSAGES, self._handled + 1
             else:
-                with self._clock.move_on_after((self._tick_at_ns - now_ns) / 1e9):
-                    return await mailbox.wait()
-                return True
-            before_ns, now_ns = now_ns, monotonic_ns()
-            self._busy_ns += now_ns - before_ns
+                is_idle = True
+            now_ns = monotonic_ns()
+        self._busy_ns += now_ns - began_ns
+        if is_idle:
+            with self._clock.move_on_after((self._tick_at_ns - now_ns) / 1e9):
+                return await mailbox.wait()
         return not mailbox.is_halted
 
     async def _answer(self, request: Any, answer: asyncio.Future[Any]) -> None:
@@ -199,10 +200,11 @@ class Cell(Address):
     async def _handle(self, first: tuple[Inlet, Any]) -> int:
         """Let the actor handle a message, or a batch of those that wait; return how many. A failure is seen to here."""
         actor, batch, (inlet, message) = self.actor, [first], first
-        most = 1 if self._alone else actor.max_batch
-        self._alone -= self._alone > 0
-        while len(batch) < most and (found := self.mailbox.receive_nowait()) is not None:
-            batch.append(found)
+        if self._alone:
+            self._alone -= 1
+        elif actor.max_batch > 1:
+            while len(batch) < actor.max_batch and (found := self.mailbox.receive_nowait()) is not None:
+                batch.append(found)
         try:
             if actor.max_batch > 1:
                 await actor.handle_batch([one for _, one in batch])
