@@ -164,6 +164,20 @@ async def test_time_passes_at_the_end_so_that_nothing_hangs() -> None:
     assert run.clock.monotonic_ns() >= 2e9
 
 
+async def test_a_service_on_its_own() -> None:
+    class Service(Keep):
+        consumes = ()
+        tick_s = 1.0
+
+        async def tick(self) -> None:
+            self.events.append("tick")
+
+    service = Service()
+    async with run_actor(service) as run:
+        await run.clock.advance(2)
+    assert service.events == ["setup", "tick", "tick", "teardown"]
+
+
 async def test_a_source_on_its_own() -> None:
     async with run_actor(Feed(notes(1, 2, 3))) as run:
         await run.wait()

@@ -96,8 +96,7 @@ class ThreadLane:
                 with self._clock.move_on_after(wait_s):
                     await asyncio.wait([done])
                 # The deadline counts from when the call began: while it queues, its predecessors' deadlines count.
-                now_ns = self._clock.monotonic_ns()
-                wait_s = deadline_s - (0 if job.began_ns is None else now_ns - job.began_ns) / 1e9
+                wait_s = deadline_s - (0 if job.began_ns is None else self._clock.monotonic_ns() - job.began_ns) / 1e9
                 if wait_s <= 0:
                     self._abandon(job, f"{what} did not return within {deadline_s:g} s and was abandoned")
             return done.result()
@@ -141,8 +140,8 @@ class ThreadLane:
 
     def statistics(self) -> LaneStatistics:
         """See `Lane.statistics`."""
-        busy_s = self._busy_ns / 1e9
-        return LaneStatistics(self.name, self.workers, self._calls, self._jobs.qsize(), busy_s, self._abandoned)
+        busy_s, queued = self._busy_ns / 1e9, 0 if self._is_closed else self._jobs.qsize()
+        return LaneStatistics(self.name, self.workers, self._calls, queued, busy_s, self._abandoned)
 
     def close(self) -> None:
         """See `Lane.close`."""

@@ -120,8 +120,7 @@ class Inlet:
     def admit(self) -> None:
         """Let waiting senders in."""
         policy = self.policy
-        # To wake one for each free place would switch tasks once a message: wait until half is free. Not so with
-        # limited patience, which would run out beside free places.
+        # Once half is free, lest each message switch tasks; at once where patience could run out beside a free place.
         if policy.patience_s is not None or len(self.items) <= policy.capacity // 2:
             while self.senders and len(self.items) < policy.capacity:
                 woken = next(iter(self.senders))

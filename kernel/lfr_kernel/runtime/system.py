@@ -74,26 +74,24 @@ class System:
         self._stop.set()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> str:
-        """Run to the end and return why it ended: `input_ended`, or the reason given to `stop`.
-
-        Reports started once every actor is ready. A failed first `setup` is raised from here as it was.
+        """Run to the end and return why it ended: `input_ended`, or the reason given to `stop`. Started: all are ready.
 
         Raises:
             ActorFailed: an actor failed for good. The rest was drained first.
+            Exception: a first `setup` failed; raised as it was.
         """
         try:
             async with anyio.create_task_group() as tasks:
-                try:
-                    for cell in reversed(self._cells.values()):
-                        await tasks.start(cell.run)
-                    task_status.started()
-                    tasks.start_soon(self._drain, tasks.cancel_scope)
-                    for cell in self._cells.values():
-                        if cell.mailbox.lasting or isinstance(cell.actor, Source):
-                            await cell.ended.wait()
-                except Exception as error:  # noqa: BLE001  (raised below, outside of the group that would wrap it)
-                    self._failure = error
+                for cell in reversed(self._cells.values()):
+                    await tasks.start(cell.run)
+                task_status.started()
+                tasks.start_soon(self._drain, tasks.cancel_scope)
+                for cell in self._cells.values():
+                    if cell.mailbox.lasting or isinstance(cell.actor, Source):
+                        await cell.ended.wait()
                 tasks.cancel_scope.cancel()  # services end last: others may have needed them
+        except ExceptionGroup as group:  # of one: whoever failed to start
+            self._failure = group.exceptions[0]
         finally:
             for lane in self.lanes:
                 lane.close()

@@ -152,7 +152,7 @@ class ActorRun:
             for made in actor.produces
         ]
         actors: list[Actor] = [actor, self._collector] if actor.produces else [actor]
-        if actor.consumes:
+        if not isinstance(actor, Source):
             actors.insert(0, self._feeder)
 
         def log(event: str, *, exc: BaseException | None = None, **facts: Any) -> None:  # noqa: ARG001
