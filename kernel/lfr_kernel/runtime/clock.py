@@ -28,5 +28,5 @@ class SystemClock:
 
     monotonic_ns = staticmethod(time.monotonic_ns)
     utc_ns = staticmethod(time.time_ns)
-    sleep = staticmethod(anyio.sleep)
+    sleep = staticmethod(lambda seconds, /: anyio.sleep(max(0.0, seconds)))
     move_on_after = staticmethod(anyio.move_on_after)
