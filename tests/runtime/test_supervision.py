@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from contextlib import asynccontextmanager
@@ -245,19 +246,30 @@ async def test_a_restart_that_was_asked_for_is_no_failure(clock: VirtualClock) -
         assert run.actor("feed").state is State.RUNNING
 
 
-async def test_a_plugin_that_cancels_itself_is_restarted_like_any_other(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])
+async def test_what_is_no_ordinary_error_restarts_like_one(clock: VirtualClock, kind: type[BaseException]) -> None:
     class Odd(Keep):
         async def handle(self, message: Any) -> None:
             if message.number == 1 and self.events.count("setup") == 1:
-                raise anyio.get_cancelled_exc_class()
+                raise kind("leaving")
             await super().handle(message)
 
     keep = Odd()
     async with running(Feed(notes(0, 1, 2)), keep, clock=clock) as run:
         assert run.actor("keep").state is State.RESTARTING
+        assert run.actor("keep").last_error == f"{kind.__name__}: leaving"
         await clock.advance(1)
         assert run.ended == "input_ended"
-    assert numbers(keep.handled) == [0, 1, 2]
+    assert numbers(keep.handled) == [0, 1, 2], "the message was not to blame, and is tried again"
+
+
+async def test_a_worker_that_waits_does_not_hold_up_the_restart(clock: VirtualClock) -> None:
+    class Two(Keep):
+        concurrency = 2
+
+    keep = Two(fails=always(0))
+    async with running(Feed(notes(0), is_endless=True), keep, clock=clock) as run:
+        assert run.actor("keep").state is State.RESTARTING
 
 
 class Pixels:
@@ -293,6 +305,25 @@ async def test_nor_does_a_failure_for_good(clock: VirtualClock) -> None:
 
     async with running(Feed(notes(0), is_endless=True), Seeing(), clock=clock) as run:
         assert isinstance(run.failure, ActorFailed)
+        gc.collect()
+        assert [ref() for ref in alive] == [None]
+
+
+async def test_nor_does_what_was_cut_short(clock: VirtualClock) -> None:
+    alive: list[weakref.ref[Pixels]] = []
+
+    class Seeing(Keep):
+        async def handle(self, message: Any) -> None:
+            pixels = Pixels()
+            alive.append(weakref.ref(pixels))
+            await super().handle(message)
+
+    keep = Seeing()
+    keep.gate = anyio.Event()
+    async with running(Feed(notes(0), is_endless=True), keep, clock=clock, drain_s=1) as run:
+        run.system.stop("test")
+        await clock.advance(1)
+        assert run.ended == "test"
         gc.collect()
         assert [ref() for ref in alive] == [None]
 

@@ -10,7 +10,14 @@ import anyio.lowlevel
 import pytest
 
 from lfr_kernel import testing
-from lfr_kernel.runtime import ActorFailed, CallAbandonedError, PassingError, PermanentError, State, ThreadLane
+from lfr_kernel.runtime import (
+    ActorFailed,
+    CallAbandonedError,
+    PassingError,
+    PermanentError,
+    State,
+    ThreadLane,
+)
 from lfr_kernel.testing import InlineLane, VirtualClock, run_actor
 from runtime.support import Echo, Feed, Keep, Note, Relay, always, notes, numbers
 

@@ -102,7 +102,6 @@ class ThreadLane:
             return done.result()
         except BaseException:
             done.cancel()
-            job.cancel()
             if discard is not None:
                 job.add_done_callback(partial(_discard, discard))
             raise
@@ -145,10 +144,9 @@ class ThreadLane:
 
     def close(self) -> None:
         """See `Lane.close`."""
-        if not self._is_closed:
-            self._is_closed = True
-            for _ in range(self.workers):
-                self._jobs.put(None)
+        self._is_closed = True
+        for _ in range(self.workers):
+            self._jobs.put(None)
 
 
 def attempt(call: Callable[[], Any]) -> tuple[Any, Exception | None]:

@@ -75,6 +75,7 @@ class Cell(Address):
         self._last_error: str | None = None
         self._failures_ns: list[int] = []
         self._tick_at_ns = math.inf
+        #: alone: how many of the next messages are to be handled one by one, because their batch failed
         self._alone = self._handled = self._busy_ns = self._restarts = 0
 
     def statistics(self) -> ActorStatistics:
@@ -90,7 +91,7 @@ class Cell(Address):
                 while not await self._live(task_status) and await self._back_off():
                     self._restarts += 1
         finally:
-            self._state = State.FAILED if self._state is State.FAILED else State.STOPPED
+            self._state, self._error = State.FAILED if self._state is State.FAILED else State.STOPPED, None
             for _, answer in await self.mailbox.die(self._state.value):
                 if not answer.done():
                     answer.set_exception(ActorStopped(self.name, GONE))
@@ -152,12 +153,10 @@ class Cell(Address):
         try:
             while await self._take_some():
                 await checkpoint()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise even SystemExit, or a cancellation of its own)
             self._error = self._error or error
             self.mailbox.is_halted = True
             self.mailbox.wake()
-            if not isinstance(error, Exception):
-                raise
 
     async def _take_some(self) -> bool:
         """Take as many messages as is fair; if there are none, produce or wait. Return whether to go on."""
