@@ -27,7 +27,23 @@ if TYPE_CHECKING:
 
 __all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+OTHER_PICTURES = {
+    ".heic",
+    ".heif",
+    ".avif",
+    ".gif",
+    ".jp2",
+    ".jxl",
+    ".tga",
+    ".raw",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+}
+"""Photographs in formats that are not read: left aside silently, somebody would be missing from the list."""
 PORTRAIT_SCALE = 2
 """A listed photograph is shown at this multiple of a probe's size."""
 PHOTO_S = 30.0
@@ -48,7 +64,8 @@ def find_photos(folders: str | Sequence[str]) -> list[Photo]:
     """List the photographs: a file is a person, a sub-folder is a person with several.
 
     Raises:
-        EnrolmentError: a folder is missing, cannot be read or holds no photograph.
+        EnrolmentError: a folder is missing, cannot be read or holds no photograph; a photograph is empty, or in a
+            format that is not read.
     """
     photos: list[Photo] = []
     for folder in [folders] if isinstance(folders, str) else folders:
@@ -69,12 +86,28 @@ def find_photos(folders: str | Sequence[str]) -> list[Photo]:
 
 def _photos_in(root: Path) -> Iterator[Photo]:
     for path in sorted(root.iterdir()):
+        if path.name.startswith("."):
+            continue
         if path.is_dir():
-            for inner in sorted(path.iterdir()):
-                if inner.suffix.lower() in SUFFIXES:
-                    yield Photo(person=path.name, path=inner)
-        elif path.suffix.lower() in SUFFIXES:
+            inside = [inner for inner in sorted(path.iterdir()) if _is_photo(inner)]
+            if not inside:
+                raise EnrolmentError(f"watchlist folder {path} holds no photograph of its person; add one or remove it")
+            yield from (Photo(person=path.name, path=inner) for inner in inside)
+        elif _is_photo(path):
             yield Photo(person=path.stem, path=path)
+
+
+def _is_photo(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in OTHER_PICTURES:
+        raise EnrolmentError(
+            f"watchlist photograph {path}: expected one of {', '.join(sorted(SUFFIXES))}, got {suffix}; convert it"
+        )
+    if suffix in SUFFIXES and not path.stat().st_size:
+        raise EnrolmentError(
+            f"watchlist photograph {path} is empty (0 bytes); put the picture there or remove the file"
+        )
+    return suffix in SUFFIXES and not path.name.startswith(".")
 
 
 async def enrol(

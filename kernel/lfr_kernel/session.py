@@ -11,13 +11,14 @@ import secrets
 import sys
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 from msgspec import Struct
 
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
+from lfr_kernel.memory import limit_arenas
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.camera import CameraHost
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from lfr_kernel.plugins import Registry
     from lfr_kernel.profile import CameraSection, Profile, SinkSection
     from lfr_kernel.runtime import Actor, Clock, Lane
-    from lfr_kernel.stages.camera import Pace
+    from lfr_kernel.stages.camera import Camera, Pace
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
@@ -61,18 +62,6 @@ class Listener(Struct, frozen=True, kw_only=True):
 
 class StoppedBeforeStartError(LfrError):
     """The session was told to stop while it was still loading."""
-
-
-class _First(Generic[T]):
-    """Hands out an instance that exists already once, and makes new ones after that (for restarts)."""
-
-    def __init__(self, first: T, create: Callable[[], T]) -> None:
-        self._first: T | None = first
-        self._create = create
-
-    def __call__(self) -> T:
-        first, self._first = self._first, None
-        return self._create() if first is None else first
 
 
 class Session:
@@ -104,6 +93,7 @@ class Session:
         self._listener = listener or Listener()
         self._clock = clock or SystemClock()
         self._watchlist: Watchlist | None = None
+        self._models: list[Any] = []
         self._system: System | None = None
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
@@ -129,7 +119,11 @@ class Session:
         Raises:
             PermitRefusedError: the system may not capture.
         """
-        paces = {camera.name: self._plugin("camera", camera).pace for camera in self.profile.cameras}
+        paces = {}
+        for section in self.profile.cameras:
+            camera: Camera = self._plugin("camera", section)
+            paces[section.name] = camera.pace
+            camera.close()
         self.permit = self._issue(self.profile.permit, paces)
         return paces
 
@@ -140,10 +134,11 @@ class Session:
             ActorFailed: a stage failed for good; `summary` tells how far the session came.
             LfrError: it could not start, or was stopped before it had; the text says why.
         """
-        paces = self.check_permit()
+        limit_arenas()
         compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or _cores())
         lanes: list[Lane] = [compute]
         try:
+            paces = await compute.run(self.check_permit, deadline_s=LOAD_S)
             with anyio.CancelScope() as self._preparing:
                 detector, embedder, watchlist = await self._prepare(compute)
             if self._stop_reason is not None:
@@ -159,16 +154,18 @@ class Session:
                 )
                 return await self._run(system, duration_s)
         finally:
+            for model in self._models:
+                model.close()
             for lane in lanes:
                 lane.close()
             if self._watchlist is not None:
                 self._watchlist.erase()
 
     async def _prepare(self, compute: Lane) -> tuple[Detector, Embedder, Watchlist]:
-        detector = await compute.run(self._plugin, "detector", self.profile.detector, deadline_s=LOAD_S)
-        embedder = await compute.run(self._plugin, "embedder", self.profile.embedder, deadline_s=LOAD_S)
+        detector: Detector = await self._load(compute, "detector", self.profile.detector)
+        embedder: Embedder = await self._load(compute, "embedder", self.profile.embedder)
         self._watchlist = await enrol(
-            find_photos(self.profile.watchlist.images),
+            await compute.run(find_photos, self.profile.watchlist.images, deadline_s=LOAD_S),
             reader=self._registry.get("camera", self.profile.watchlist.reader),
             detector=detector,
             embedder=embedder,
@@ -178,6 +175,12 @@ class Session:
         for rejected in self._watchlist.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
         return detector, embedder, self._watchlist
+
+    async def _load(self, compute: Lane, stage: str, section: Any) -> Any:
+        """Create a model on the compute lane; it is closed here until a host takes it over."""
+        model = await compute.run(self._plugin, stage, section, deadline_s=LOAD_S, discard=_close)
+        self._models.append(model)
+        return model
 
     async def _run(self, system: System, duration_s: float | None) -> Summary:
         failure: Exception | None = None
@@ -238,7 +241,7 @@ class Session:
         self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
         self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}"), evidence) for sink in profile.sinks]
         self._detector = DetectorHost(
-            _First(detector, partial(self._plugin, "detector", profile.detector)),
+            self._handed_over(detector, "detector", profile.detector),
             compute,
             landmark_template=embedder.landmark_template,
             crop_size=embedder.crop_size,
@@ -248,7 +251,7 @@ class Session:
             partial(self._plugin, "tracker", profile.tracker), lane("tracker"), run=self.run_id, deadline_s=deadline_s
         )
         self._embedder = EmbedderHost(
-            _First(embedder, partial(self._plugin, "embedder", profile.embedder)),
+            self._handed_over(embedder, "embedder", profile.embedder),
             compute,
             mirror_live=profile.embedder.mirror_live,
             deadline_s=deadline_s,
@@ -292,8 +295,25 @@ class Session:
         self._retention.stores = [
             ("evidence", system.address("desk")),
             *(("alert", system.address(sink.name)) for sink in self._sinks),
+            # Whoever may see pictures may have kept them: both clocks apply, and so the shorter one.
+            *(
+                ("evidence", system.address(host.name))
+                for host, section in zip(self._sinks, profile.sinks, strict=True)
+                if section.evidence
+            ),
         ]
         return system
+
+    def _handed_over(self, model: T, stage: str, section: Any) -> Callable[[], T]:
+        """Return what creates a model for its host: the first time, the one that made the watchlist."""
+
+        def create() -> T:
+            if model in self._models:
+                self._models.remove(model)
+                return model
+            return cast("T", self._plugin(stage, section))
+
+        return create
 
     def _camera_host(self, section: CameraSection, lane: Lane) -> CameraHost:
         create = partial(self._plugin, "camera", section)
@@ -341,6 +361,10 @@ class Session:
             watchlist=self._watchlist,
             threshold=self.profile.watchlist.threshold,
         )
+
+
+def _close(model: Any) -> None:
+    model.close()
 
 
 def _cores() -> int:

@@ -201,7 +201,7 @@ async def test_erasing_the_watchlist_overwrites_templates_and_portraits(lane: Th
 def test_a_file_is_a_person_and_a_folder_is_a_person_with_several(tmp_path: Path) -> None:
     for name in ("grace.jpg", "ada/1.PNG", "ada/2.webp", "ada/notes.txt", "readme.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"a picture")
     found = [(photo.person, photo.path.name) for photo in find_photos(str(tmp_path))]
     assert found == [("ada", "1.PNG"), ("ada", "2.webp"), ("grace", "grace.jpg")]
 
@@ -209,16 +209,16 @@ def test_a_file_is_a_person_and_a_folder_is_a_person_with_several(tmp_path: Path
 def test_several_folders_are_one_list(tmp_path: Path) -> None:
     for name in ("a/grace.jpg", "b/ada.jpg"):
         (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"a picture")
     found = find_photos([str(tmp_path / "b"), str(tmp_path / "a")])
     assert [photo.person for photo in found] == ["ada", "grace"]
 
 
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file.jpg").touch()
+    (tmp_path / "file.jpg").write_bytes(b"a picture")
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "ada.jpg").touch()
+    (tmp_path / "full" / "ada.jpg").write_bytes(b"a picture")
     with pytest.raises(EnrolmentError, match="missing does not exist"):
         find_photos(str(tmp_path / "missing"))
     with pytest.raises(EnrolmentError, match=r"file.jpg is a file, expected a folder"):
@@ -232,3 +232,19 @@ def test_folders_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(EnrolmentError, match="full cannot be read: Permission denied"):
         find_photos(str(tmp_path / "full"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("carol.heic", r"carol.heic: expected one of .*\.jpg.*, got .heic; convert it"),
+        ("alice/notes.txt", r"alice holds no photograph of its person"),
+        ("bob/empty.png", r"empty.png is empty \(0 bytes\)"),
+    ],
+)
+def test_nobody_is_left_off_the_list_silently(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "grace.jpg").write_bytes(b"a picture")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"" if "empty" in name else b"something")
+    with pytest.raises(EnrolmentError, match=text):
+        find_photos(str(tmp_path))

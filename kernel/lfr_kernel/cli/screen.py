@@ -114,7 +114,7 @@ def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> 
     console.print(
         Text.assemble(
             ("ALERT ", "bold yellow"),
-            f"{redact(alert.camera)}: looks like ",
+            f"{redact(alert.camera)}: may be ",
             (printable(redact(alert.person)), "bold"),
             f"\n      similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {faces} pooled, {alert.id}",
             ("\n      a proposal: a person decides", "dim"),
@@ -173,8 +173,9 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     if any(lost.values()):
         row("  lost", _reasons(lost))
     for name, sink in summary.sinks.items():
-        given_up = f", {sink.given_up} given up: {clean(sink.last_error or '')}" if sink.given_up else ""
-        row(f"sink {clean(name)}", f"{sink.delivered} delivered{given_up}", "red" if given_up else "")
+        missing = sink.given_up + sink.undelivered
+        missed = f", {missing} NOT delivered: {clean(sink.last_error or 'cut short')}" if missing else ""
+        row(f"sink {clean(name)}", f"{sink.delivered} delivered{missed}", "bold red" if missed else "")
     row("speed", f"{summary.fps:.1f} frames/s over {summary.duration_s:.1f} s")
     row("capture to embedding", _quantiles(summary.latency_ms.capture_to_embedding))
     row("capture to alert", _quantiles(summary.latency_ms.capture_to_alert))

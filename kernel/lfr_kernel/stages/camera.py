@@ -133,6 +133,7 @@ class CameraHost(Source):
         self._size = (0, 0)
         self._origin_ns: int | None = None
         self._heard_ns = 0
+        self._last_picture_ns = 0
         self._failures = 0
         self._reconnects = 0
         self._state = CameraState.CONNECTING
@@ -180,13 +181,15 @@ class CameraHost(Source):
         self._heard_ns = self.clock.monotonic_ns()
 
     async def _send(self, reading: Reading, pace: Pace) -> None:
-        now_ns = self._heard_ns = self.clock.monotonic_ns()
+        now_ns = self.clock.monotonic_ns()
+        pause_ns = now_ns - self._last_picture_ns
+        self._heard_ns = self._last_picture_ns = now_ns
         self._failures = 0
         self._state = CameraState.STREAMING
         self._size = reading.picture.size
         if self._origin_ns is None:
             self._origin_ns = now_ns
-        stream_ns = now_ns - self._origin_ns if pace == "live" else self._timeline.rise(reading.position_ns)
+        stream_ns = self._timeline.rise(reading.position_ns, pause_ns if pace == "live" else None)
         if pace == "realtime":
             due_ns = self._origin_ns + stream_ns
             await self.clock.sleep((due_ns - now_ns) / 1e9)

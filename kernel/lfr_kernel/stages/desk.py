@@ -108,10 +108,12 @@ class AlertDesk(Actor):
             evidence=secrets.token_hex(8),
             permit=self._permit,
         )
-        self._evidence.keep(alert.evidence, match.crop, match.entry, alert.alerted_at_ns)
+        crop = Biometric(match.crop.array.copy())
+        self._evidence.keep(alert.evidence, crop, match.entry, alert.alerted_at_ns)
         self._delays.add((now_ns - match.captured_monotonic_ns) / 1e9)
         self._alerts += 1
         await self.emit(alert)
+        match.erase()
 
     async def answer(self, request: Any) -> Any:
         """Expire evidence."""

@@ -65,6 +65,9 @@ class SinkFacts(Struct, frozen=True, kw_only=True):
     delivered: int
     retries: int
     given_up: int
+    """Alerts that the sink refused for good."""
+    undelivered: int
+    """Alerts that were still being tried, or waited, when the run ended."""
     last_error: str | None
 
 
@@ -102,7 +105,7 @@ class SinkHost(Actor):
         self._rng = random.Random(seed)  # noqa: S311  (jitter, not a secret)
         self._context = SinkContext(evidence=evidence, run_blocking=self._run_blocking)
         self._sink: AlertSink | None = None
-        self._delivered = self._retries = self._given_up = 0
+        self._delivered = self._retries = self._given_up = self._undelivered = 0
         self._last_error: str | None = None
 
     async def _run_blocking(self, call: Callable[[], None]) -> None:
@@ -152,6 +155,11 @@ class SinkHost(Actor):
             sink, self._sink = self._sink, None
             await sink.close()
 
+    async def dispose(self, message: Alert, reason: str) -> None:
+        """Count and name an alert that the run ended on."""
+        self._undelivered += 1
+        self._log("alert_undelivered", sink=self.sink_name, alert=message.id, why=reason, error=self._last_error)
+
     def facts(self) -> SinkFacts:
         """Return a snapshot."""
         return SinkFacts(
@@ -159,5 +167,6 @@ class SinkHost(Actor):
             delivered=self._delivered,
             retries=self._retries,
             given_up=self._given_up,
+            undelivered=self._undelivered,
             last_error=self._last_error,
         )

@@ -166,6 +166,10 @@ def summarise(
                 dropped.update(inlet.dropped)
     read = sum(camera.read for camera in facts.cameras)
     processed = sum(inlet.handled for inlet in actors["tracker"].inlets if inlet.message == "Faces")
+    # A stop that runs out of time may catch a frame twice, in the detector's hands and on its way to the tracker.
+    dropped.pop("stopped", None)
+    if not is_running and (cut_short := read - processed - dropped.total()) > 0:
+        dropped["stopped"] = cut_short
     return Summary(
         profile=profile,
         permit=permit,
@@ -196,7 +200,7 @@ def summarise(
         watchlist=WatchlistSummary(
             people=len(set(watchlist.persons)),
             photographs=len(watchlist),
-            rejected={one.photo: one.reason for one in watchlist.rejected},
+            rejected={str(one.photo): one.reason for one in watchlist.rejected},
             threshold=threshold,
             model=watchlist.digest,
         ),

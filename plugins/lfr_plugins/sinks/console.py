@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -55,10 +56,13 @@ class ConsoleSink:
             await self._context.run_blocking(partial(self._print, alert))
 
     def _print(self, alert: Alert) -> None:
-        # Made for each alert: a live status line takes stderr over while it is shown.
+        # Rich writes past a live status line that has taken sys.stderr over; plain writes scroll above the line.
         console = Console(stderr=True, highlight=False)
-        try:
+        with console.capture() as captured:
             console.print(as_text(alert), soft_wrap=True)
+        try:
+            sys.stderr.write(captured.get())
+            sys.stderr.flush()
         except (OSError, ValueError) as error:
             raise PermanentError(
                 f"cannot print alerts, stderr is gone ({error}); use the sink jsonl where there is no terminal"
