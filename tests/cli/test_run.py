@@ -41,7 +41,7 @@ def test_a_run_prints_one_json_object_and_nothing_else_on_stdout(lfr: Callable[.
         for inlet in actor["inlets"]:
             assert inlet["queued"] == 0
             assert inlet["received"] == inlet["handled"] + sum(inlet["dropped"].values())
-    assert "ALERT front: looks like board\n" in result.err
+    assert "ALERT front: may be board\n" in result.err
 
 
 def test_the_external_stages_did_the_work(lfr: Callable[..., Any], board: Any) -> None:
@@ -229,7 +229,7 @@ def test_secrets_are_masked_in_the_summary(
         ("empty", 1, "watchlist folder {here}/empty holds no photograph"),
         ("missing", 1, "watchlist folder {here}/missing does not exist; see [watchlist] images"),
         ("board.toml", 1, "watchlist {here}/board.toml is a file, expected a folder of photographs"),
-        ("zero", 1, "watchlist photograph {here}/zero/nobody.jpg: picture {here}/zero/nobody.jpg is empty (0 bytes)"),
+        ("zero", 1, "watchlist photograph {here}/zero/nobody.jpg is empty (0 bytes)"),
         ("damaged", 1, "watchlist photograph {here}/damaged/nobody.png: picture {here}/damaged/nobody.png cannot be"),
     ],
 )

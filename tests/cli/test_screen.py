@@ -199,7 +199,7 @@ def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
     )
     show_alert(Console(file=file, width=WIDTH), message, Redactor())
     assert file.getvalue().splitlines() == [
-        "ALERT left: looks like ada\N{REPLACEMENT CHARACTER}[31m",
+        "ALERT left: may be ada\N{REPLACEMENT CHARACTER}[31m",
         "      similarity 0.61 (threshold 0.60), 5 faces pooled, 7d02eee591e447cf",
         "      a proposal: a person decides",
     ]

@@ -80,7 +80,7 @@ def test_the_first_signal_stops_a_looped_file_in_good_order(
 ) -> None:
     rewrite(board, ('plugin = "checkerboard"\n', ""), ("frames = 25", looped))
     process = spawn("-p", board.profile, "--json")
-    process.wait_for("ALERT front: looks like board")
+    process.wait_for("ALERT front: may be board")
     process.send(number)
     result = process.result()
     assert result.code == 0, result.err

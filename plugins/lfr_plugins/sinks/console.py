@@ -57,10 +57,10 @@ class ConsoleSink:
 
     def _print(self, alert: Alert) -> None:
         # Rich writes past a live status line that has taken sys.stderr over; plain writes scroll above the line.
-        console = Console(stderr=True, highlight=False)
-        with console.capture() as captured:
-            console.print(as_text(alert), soft_wrap=True)
         try:
+            console = Console(stderr=True, highlight=False)
+            with console.capture() as captured:
+                console.print(as_text(alert), soft_wrap=True)
             sys.stderr.write(captured.get())
             sys.stderr.flush()
         except (OSError, ValueError) as error:
