@@ -128,7 +128,14 @@ class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     call_deadline_s: Annotated[
         float, Meta(ge=0.1, le=600, description="seconds after which a plugin's call is abandoned")
     ] = 10.0
-    drain_s: Annotated[float, Meta(ge=0.1, le=60, description="seconds that a stop may take")] = 5.0
+    drain_s: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=60,
+            description="seconds that a stop waits for what is under way; cutting the rest short takes up to 3 more",
+        ),
+    ] = 5.0
     max_restarts: Annotated[
         int, Meta(ge=0, le=100, description="restarts of one stage within a minute before the run fails")
     ] = 5

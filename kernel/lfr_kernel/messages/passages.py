@@ -25,7 +25,7 @@ class Passage(Struct, frozen=True, kw_only=True, tag=True):
     probes: int
     """How many probes were asked for."""
     ended: str
-    """Why it ended: `age`, `cut`, `split`, `end` of the input, or `restart` of the tracker."""
+    """Why it ended: `age`, `cut`, `split`, `end` of the input, `restart` of the tracker, or `stopped`."""
     gated: str | None = None
     """If no face of it was good enough to embed: the most frequent reason."""
     first_probe_ns: int | None = None

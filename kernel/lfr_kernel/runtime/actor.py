@@ -35,6 +35,7 @@ class Actor:
     max_batch: int = 1  #: over 1: messages that wait already come together, through `handle_batch`
     tick_s: float | None = None  #: period of `tick`, or None for never
     clock: Clock  #: set before `setup`
+    is_cut_short: bool = False  #: set before `teardown` when a stop has run out of time
 
     def __init__(self, name: str) -> None:
         self.name = name

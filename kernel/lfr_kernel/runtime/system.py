@@ -105,6 +105,8 @@ class System:
             if isinstance(cell.actor, Source):
                 cell.lives.cancel()
         await self.clock.sleep(self.drain_s)
+        for cell in self._cells.values():
+            cell.actor.is_cut_short = True
         everything.cancel()
 
     def statistics(self) -> SystemStatistics:

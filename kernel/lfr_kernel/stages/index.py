@@ -368,7 +368,7 @@ class IndexHost(Actor):
             if index is not None:
                 await self._lane.run(index.erase, deadline_s=CLOSE_S)
         finally:
-            self._settle(list(self._ledger), "restart")
+            self._settle(list(self._ledger), "stopped" if self.is_cut_short else "restart")
             await self._tell()
 
     async def dispose(self, message: Probe | ProbeLost | Passage, reason: str) -> None:

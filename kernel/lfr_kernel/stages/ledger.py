@@ -42,12 +42,12 @@ class Entry:
     def outcome(self, reason: str | None) -> Outcome:
         """Return the outcome as things stand.
 
-        With a `reason`, and likewise when the tracker failed in the middle of it, a passage was cut short: it is lost,
-        unless it had alerted, since nobody can say that the rest of it would not have matched.
+        With a `reason`, and likewise when the tracker failed or was stopped in the middle of it, a passage was cut
+        short: it is lost, unless it had alerted, since nobody can say that the rest of it would not have matched.
         """
         end = self.end
-        if reason is None and end is not None and end.ended == "restart":
-            reason = "restart"
+        if reason is None and end is not None and end.ended in {"restart", "stopped"}:
+            reason = end.ended
         if self.alerted:
             verdict, why = Verdict.ALERTED, None
         elif self.searched and reason is None:

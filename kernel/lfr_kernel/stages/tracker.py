@@ -239,7 +239,8 @@ class TrackerHost(Actor):
     async def _end_cut_short(self) -> None:
         while self._cut_short:
             book = self._cut_short.popleft()
-            await self._end(book, "restart", book.last_ns, 0, None)
+            why = "stopped" if self.is_cut_short else "restart"
+            await self._end(book, why, book.last_ns, 0, None)
 
     async def dispose(self, message: Faces | PassageSplit, reason: str) -> None:  # noqa: ARG002
         """Erase the crops."""
