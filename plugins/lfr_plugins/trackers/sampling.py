@@ -4,8 +4,8 @@ from __future__ import annotations
 
 __all__ = ["ProbePlan", "due_s"]
 
-_FIRST_INTERVAL_S = 0.12
-_GROWTH = 1.345
+_FIRST_INTERVAL_S = 0.08
+_GROWTH = 1.385
 _BETTER = 1.15
 _SOONEST = 0.5
 _SLACK_S = 0.002
@@ -15,7 +15,7 @@ _SLACK_S = 0.002
 def due_s(number: int) -> float:
     """Return when probe `number` (from 0) of a passage is due, in seconds after the first.
 
-    Intervals grow geometrically: five probes in 0.8 s, sixteen in half a minute.
+    Intervals grow geometrically: five probes in 0.6 s, sixteen in half a minute.
     """
     return float(_FIRST_INTERVAL_S * (_GROWTH**number - 1.0) / (_GROWTH - 1.0))
 
