@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 from lfr_kernel.cli.errors import report
+from lfr_kernel.cli.run import _stdout_kept_clean
 from lfr_kernel.runtime import PermanentError
 
 if TYPE_CHECKING:
@@ -51,3 +53,11 @@ def test_an_error_nobody_expected_says_how_to_report_it(capsys: pytest.CaptureFi
     assert "run again with --debug" in text
     assert report(PermanentError("no such camera")) == 1
     assert "--debug" not in capsys.readouterr().err
+
+
+def test_what_c_libraries_write_to_stdout_stays_out_of_the_json(capfd: pytest.CaptureFixture[str]) -> None:
+    with _stdout_kept_clean():
+        os.write(1, b"noise of a library\n")
+    os.write(1, b"{}\n")
+    out, err = capfd.readouterr()
+    assert (out, err) == ("{}\n", "noise of a library\n")

@@ -79,8 +79,8 @@ async def test_an_alert_is_two_plain_lines_where_there_is_no_terminal(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "14:00:00  ALERT  gate: may be Ada Lovelace, similarity 0.74 against threshold 0.60, 7 faces pooled\n"
-        "          A proposal for a person to decide. Alert 9f2c41d07be3a518\n"
+        "14:00:00  ALERT  gate: may be Ada Lovelace, similarity 0.74 (threshold 0.60)\n"
+        "          7 faces pooled. A proposal: a person decides. Alert 9f2c41d07be3a518\n"
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,7 +24,7 @@ from lfr_kernel.runtime import ActorFailed, stop_signals
 from lfr_kernel.session import Listener, Session, StoppedBeforeStartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lfr_kernel.plugins import Registry
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["print_summary", "run_loaded", "run_profile"]
 
 REFRESH_S = 0.25
+STDOUT, STDERR = 1, 2
 
 
 def run_profile(path: Path, registry: Registry, *, duration_s: float | None, as_json: bool, debug: bool) -> int:
@@ -45,14 +47,26 @@ def run_profile(path: Path, registry: Registry, *, duration_s: float | None, as_
     """
     profile, redactor = load_profile(path, registry)
     try:
-        # Whatever a plugin prints must not end up in the middle of the JSON.
-        with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        with _stdout_kept_clean() if as_json else nullcontext():
             summary, code = run_loaded(profile, registry, redactor, duration_s=duration_s, debug=debug)
     except Exception as error:  # noqa: BLE001  (the last place that knows the secrets)
         return report(error, redactor, debug=debug)
     if summary is not None:
         print_summary(summary, redactor, as_json=as_json)
     return code
+
+
+@contextmanager
+def _stdout_kept_clean() -> Iterator[None]:
+    """Send to stderr what plugins print on stdout, and what their C libraries write to its file descriptor."""
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(sys.stderr))
+        with suppress(OSError):  # one of them is closed: there is nothing to keep clean, or nowhere to send it
+            kept = os.dup(STDOUT)
+            stack.callback(os.close, kept)
+            os.dup2(STDERR, STDOUT)
+            stack.callback(os.dup2, kept, STDOUT)
+        yield
 
 
 def run_loaded(

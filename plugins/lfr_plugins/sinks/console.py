@@ -33,8 +33,8 @@ def as_text(alert: Alert) -> Text:
         (printable(alert.person), "bold"),
         ", similarity ",
         (f"{alert.similarity:.2f}", "bold yellow"),
-        f" against threshold {alert.threshold:.2f}, {faces} pooled\n",
-        (f"{' ' * len(time)}  A proposal for a person to decide. Alert {printable(alert.id)}", "dim"),
+        f" (threshold {alert.threshold:.2f})\n",
+        (f"{' ' * len(time)}  {faces} pooled. A proposal: a person decides. Alert {printable(alert.id)}", "dim"),
     )
 
 
