@@ -1,7 +1,7 @@
 """The same function in operators that the CPU is quick at.
 
 ONNX Runtime computes PRelu one element at a time, with a branch that mixed signs mispredict: in MobileFaceNet that is
-two thirds of the time. Written as `slope * x + (1 - slope) * relu(x)` it is three operators that use the whole vector
+most of the time. Written as `slope * x + (1 - slope) * relu(x)` it is three operators that use the whole vector
 unit. The weights and what is computed with them stay the same (to rounding, some 1e-7), so the card's digest is still
 that of the file.
 """
