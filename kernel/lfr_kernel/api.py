@@ -32,6 +32,7 @@ from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder
 from lfr_kernel.stages.index import Candidates, Index
 from lfr_kernel.stages.measure import Quantiles
+from lfr_kernel.stages.quality import EnrolmentGates, FaceQualities, Gate, Gates, face_qualities, gated
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 from lfr_kernel.stages.tracker import TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
@@ -55,9 +56,13 @@ __all__ = [
     "Embedder",
     "EmbedderPlugin",
     "EndOfInput",
+    "EnrolmentGates",
     "Evidence",
+    "FaceQualities",
     "Faces",
     "Frame",
+    "Gate",
+    "Gates",
     "Index",
     "IndexPlugin",
     "LfrError",
@@ -89,6 +94,8 @@ __all__ = [
     "TrackerPlugin",
     "Wanted",
     "describe",
+    "face_qualities",
+    "gated",
     "hookimpl",
     "parse_profile",
     "run_profile",

@@ -1,4 +1,4 @@
-"""Enrolment, first form: a folder of photographs becomes a watchlist in memory."""
+"""Enrolment: a folder of photographs becomes a watchlist in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.governance.watchlist import Enrolled, Rejected, Watchlist
@@ -15,6 +16,7 @@ from lfr_kernel.runtime import PermanentError, describe
 from lfr_kernel.stages.alignment import similarity_transforms
 from lfr_kernel.stages.camera import EndOfInput
 from lfr_kernel.stages.embedder import embed_crops
+from lfr_kernel.stages.quality import EnrolmentGates, explained, face_qualities, gated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lfr_kernel.runtime import Lane
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
+    from lfr_kernel.stages.quality import Gates
 
 __all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos"]
 
@@ -117,12 +120,14 @@ async def enrol(
     detector: Detector,
     embedder: Embedder,
     lane: Lane,
+    gates: Gates | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Watchlist:
     """Make a watchlist of photographs.
 
-    A photograph with no face, or with several, is rejected with its reason; a file that cannot be read is an error,
-    so that nobody is left off a list by accident.
+    A photograph with no face, with several, or with one that is not good enough is rejected with its reason, and so is
+    one that disagrees with the others of its person; a file that cannot be read is an error, so that nobody is left
+    off a list by accident.
 
     Args:
         photos: what `find_photos` found.
@@ -130,11 +135,13 @@ async def enrol(
         detector: finds the face.
         embedder: makes the template; the mirror image is averaged in.
         lane: where the work runs, as many photographs at a time as it has workers.
+        gates: what a photograph must have; `EnrolmentGates()` when None.
         progress: told (done, all) after each.
 
     Raises:
         EnrolmentError: a file cannot be read, or nobody is left.
     """
+    gates = gates or EnrolmentGates()
     results: dict[int, Enrolled | Rejected] = {}
     waiting = iter(range(len(photos)))
 
@@ -143,7 +150,7 @@ async def enrol(
             photo = photos[number]
             try:
                 results[number] = await lane.run(
-                    _enrol_one, photo, reader, detector, embedder, deadline_s=PHOTO_S, discard=_erase
+                    _enrol_one, photo, reader, detector, embedder, gates, deadline_s=PHOTO_S, discard=_erase
                 )
             except EnrolmentError:
                 raise
@@ -164,13 +171,16 @@ async def enrol(
     ordered = [results[number] for number in range(len(photos))]
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
     rejected = [result for result in ordered if isinstance(result, Rejected)]
-    if not enrolled:
-        reasons = "; ".join(f"{one.photo}: {one.reason}" for one in rejected[:5])
+    watchlist = Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
+    if not len(watchlist):
+        reasons = "; ".join(f"{one.photo}: {one.reason}" for one in watchlist.rejected[:5])
         raise EnrolmentError(f"nobody could be enrolled, all {len(photos)} photographs were rejected: {reasons}")
-    return Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
+    return watchlist
 
 
-def _enrol_one(photo: Photo, reader: CameraPlugin, detector: Detector, embedder: Embedder) -> Enrolled | Rejected:
+def _enrol_one(
+    photo: Photo, reader: CameraPlugin, detector: Detector, embedder: Embedder, gates: Gates
+) -> Enrolled | Rejected:
     picture = _read(photo.path, reader)
     faces = detector.detect(picture)
     name = photo.path.name if photo.person == photo.path.stem else f"{photo.person}/{photo.path.name}"
@@ -180,6 +190,11 @@ def _enrol_one(photo: Photo, reader: CameraPlugin, detector: Detector, embedder:
     width, height = embedder.crop_size
     affine = similarity_transforms(faces.landmarks, embedder.landmark_template)[0]
     portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
+    measured = face_qualities(faces.boxes, faces.landmarks, faces.confidences, portrait.array[np.newaxis])
+    (gate,) = gated(measured, gates)
+    if gate is not None:
+        portrait.erase()
+        return Rejected(photo=name, reason=f"{gate}: {explained(gate, measured, 0, gates)}")
     crop = picture.patch(affine, (width, height))
     try:
         template = embed_crops(embedder, crop[None], mirrored=True)
@@ -188,7 +203,13 @@ def _enrol_one(photo: Photo, reader: CameraPlugin, detector: Detector, embedder:
         raise
     finally:
         crop.fill(0)
-    return Enrolled(person=photo.person, photo=name, template=Biometric(template[0]), portrait=portrait)
+    return Enrolled(
+        person=photo.person,
+        photo=name,
+        template=Biometric(template[0]),
+        portrait=portrait,
+        quality=float(measured.overall[0]),
+    )
 
 
 def _erase(result: Enrolled | Rejected) -> None:

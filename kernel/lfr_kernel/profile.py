@@ -13,6 +13,7 @@ from lfr_kernel.decoding import Problem, decode, join_path, shown, suggest
 from lfr_kernel.placeholders import fill_in
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import PermanentError
+from lfr_kernel.stages.quality import EnrolmentGates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +105,18 @@ class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only
     threshold: Annotated[
         float, Meta(ge=0.2, le=1.0, description="pooled cosine similarity from which a passage alerts")
     ] = 0.6
+    early_margin: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=0.5,
+            description="while a passage lasts, with k faces pooled, it alerts from threshold + early_margin / k; once "
+            "it is over, from the threshold itself. An early alert is one of many looks: without a margin false alerts "
+            "are some 1.5 to 2 times as many",
+        ),
+    ] = 0.06
     reader: Annotated[Text, Meta(description="camera plugin that reads photographs; it takes `path`")] = "images"
+    gates: EnrolmentGates = field(default_factory=EnrolmentGates)
 
 
 class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

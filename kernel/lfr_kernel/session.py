@@ -170,10 +170,14 @@ class Session:
             detector=detector,
             embedder=embedder,
             lane=compute,
+            gates=self.profile.watchlist.gates,
             progress=self._listener.enrolled,
         )
         for rejected in self._watchlist.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
+        for finding in self._watchlist.findings:
+            if finding.kind != "self_outlier":
+                self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
         return detector, embedder, self._watchlist
 
     async def _load(self, compute: Lane, stage: str, section: Any) -> Any:
@@ -263,6 +267,7 @@ class Session:
             digest=embedder.digest,
             dimension=embedder.dimension,
             threshold=profile.watchlist.threshold,
+            early_margin=profile.watchlist.early_margin,
             deadline_s=deadline_s,
         )
         self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit))

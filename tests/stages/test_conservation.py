@@ -138,6 +138,7 @@ class World:
             digest=embedder.digest,
             dimension=embedder.dimension,
             threshold=0.6,
+            early_margin=0.06,
             deadline_s=1.0,
         )
         self.evidence = EvidenceStore(lambda _: np.zeros((4, 4, 3), np.uint8))

@@ -15,6 +15,7 @@ from lfr_kernel.enrolment import EnrolmentError, Photo, enrol, find_photos
 from lfr_kernel.messages import Biometric
 from lfr_kernel.plugins import API_VERSION, CameraPlugin
 from lfr_kernel.runtime import PermanentError, SystemClock, ThreadLane
+from lfr_kernel.stages.quality import EnrolmentGates, Gates
 from lfr_kernel.testing.fakes import FakeCamera, FakeDetector, FakeEmbedder, FakeFace, FakePicture, Faults, Gate
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.watchlist import Watchlist
 
 pytestmark = pytest.mark.anyio
+
+OPEN = Gates(min_confidence=0.0, min_face_px=8.0, min_frontality=0.0, min_sharpness=0.0)
+"""Painted faces are smooth."""
 
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 
@@ -83,6 +87,7 @@ async def enrolled(
     *,
     detector: FakeDetector | None = None,
     embedder: FakeEmbedder | None = None,
+    gates: Gates = OPEN,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Watchlist:
     photos = [Photo(person=Path(name).stem, path=Path(name)) for name in pictures]
@@ -92,6 +97,7 @@ async def enrolled(
         detector=detector or FakeDetector(max_concurrency=2),
         embedder=embedder or FakeEmbedder(max_concurrency=2),
         lane=lane,
+        gates=gates,
         progress=progress,
     )
 
@@ -144,8 +150,35 @@ async def test_a_rejected_photograph_of_several_is_named_with_its_person(lane: T
         detector=FakeDetector(),
         embedder=FakeEmbedder(),
         lane=lane,
+        gates=OPEN,
     )
     assert [one.photo for one in watchlist.rejected] == ["ada/side.png"]
+
+
+@pytest.mark.parametrize(
+    ("gates", "text"),
+    [
+        (EnrolmentGates(min_face_px=80), r"too_small: the face is 64 px wide, expected 80 or more \(min_face_px\)"),
+        (EnrolmentGates(), r"blurred: its sharpness is 0.00, expected 0.2 or more \(min_sharpness\)"),
+    ],
+)
+async def test_a_face_that_is_not_good_enough_is_rejected_with_what_was_measured(
+    lane: ThreadLane, handed_out: list[Biometric], gates: Gates, text: str
+) -> None:
+    with pytest.raises(EnrolmentError, match=f"red.png: {text}"):
+        await enrolled(lane, {"red.png": ONE_RED}, gates=gates)
+    assert handed_out[0].is_erased
+
+
+async def test_what_is_asked_of_photographs_is_stricter_unless_told_otherwise(lane: ThreadLane) -> None:
+    with pytest.raises(EnrolmentError, match="nobody could be enrolled"):
+        await enrol(
+            [Photo(person="red", path=Path("red.png"))],
+            reader=reader({"red.png": ONE_RED}),
+            detector=FakeDetector(),
+            embedder=FakeEmbedder(),
+            lane=lane,
+        )
 
 
 @pytest.mark.parametrize(

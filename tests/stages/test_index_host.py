@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lfr_kernel.messages import (
     Biometric,
@@ -23,6 +25,7 @@ from lfr_kernel.messages import (
 )
 from lfr_kernel.runtime import ActorError, Inlet, PermanentError, System
 from lfr_kernel.stages.index import Gallery, IndexHost
+from lfr_kernel.stages.pooling import required_similarity
 from lfr_kernel.testing.fakes import Faults, NumpyIndex, digest_of
 
 if TYPE_CHECKING:
@@ -93,7 +96,8 @@ class Made(list[NumpyIndex]):
 
 
 def hosted_index(create: Callable[[], NumpyIndex], lane: TimedLane, **more: Any) -> IndexHost:
-    settings: dict[str, Any] = {"gallery": a_gallery(), "digest": DIGEST, "threshold": THRESHOLD, **more}
+    settings: dict[str, Any] = {"gallery": a_gallery(), "digest": DIGEST, "threshold": THRESHOLD, "early_margin": 0.0}
+    settings |= more
     return IndexHost(create, lane, dimension=D, deadline_s=5, **settings)
 
 
@@ -215,6 +219,84 @@ async def test_an_outlier_is_held_back_and_two_that_agree_split_the_passage(
         facts = actor.facts()
         assert (facts.pooled, facts.outliers, facts.splits, facts.searches) == (1, 2, 1, 1)
         assert not leftovers(hosted)
+
+
+# ---- the sequential rule ------------------------------------------------------------------------------------------
+
+
+def like_ada(similarity: float, aside: int = 2) -> NDArray[np.float32]:
+    """A template of that similarity to Ada, and none to Bob."""
+    template = np.zeros(D, np.float32)
+    template[0], template[aside] = similarity, np.sqrt(1 - similarity**2)
+    return template
+
+
+async def test_an_early_look_must_be_surer_than_a_later_one(host: HostFunction, lane: TimedLane) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.69)), probe(0, like_ada(0.71), "q"))
+        assert matches(hosted) == [("q", "ada")], "the first face: from 0.7"
+        await hosted.send(probe(1, like_ada(0.69)))
+        assert matches(hosted) == [("q", "ada"), ("p", "ada")], "the second: from 0.65"
+
+
+async def test_what_is_over_the_threshold_alerts_when_the_passage_is_over(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        assert not matches(hosted)
+        await hosted.send(end(1))
+        (match,) = hosted.caught(Match)
+        assert (match.person, match.faces, match.threshold) == ("ada", 1, THRESHOLD)
+        assert match.similarity == pytest.approx(0.62, abs=1e-5)
+        assert (match.crop.array == 10).all()
+        assert outcomes(hosted) == {"p": ALERTED}
+        assert not leftovers(hosted)
+
+
+async def test_what_was_over_the_threshold_once_but_not_in_the_end_does_not_alert(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        await hosted.send(probe(1, like_ada(0.4)), end(2))
+        assert not matches(hosted)
+        assert outcomes(hosted) == {"p": NOT_MATCHED}
+        assert not leftovers(hosted)
+
+
+@pytest.mark.parametrize("request_", [Recall(person="ada"), Wipe()])
+async def test_whoever_was_recalled_while_a_passage_lasted_does_not_alert_at_its_end(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]], request_: Any
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        await hosted.ask(request_)
+        await hosted.send(end(1))
+        assert not matches(hosted)
+        assert not leftovers(hosted)
+
+
+async def test_a_failure_erases_what_waited_for_the_end(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        await hosted.restart()
+        await hosted.send(end(1))
+        assert not matches(hosted)
+        assert outcomes(hosted) == {"p": (Verdict.LOST, "restart")}
+        assert not leftovers(hosted)
+
+
+@given(
+    threshold=st.floats(0.2, 0.9),
+    margin=st.floats(0, 0.5),
+    faces=st.integers(1, 64),
+)
+def test_the_boundary_narrows_towards_the_threshold(threshold: float, margin: float, faces: int) -> None:
+    required = required_similarity(threshold, margin, faces)
+    assert threshold <= required_similarity(threshold, margin, faces + 1) <= required <= threshold + margin
 
 
 # ---- books --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
 from lfr_kernel.messages import Biometric
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Enrolled(Struct, frozen=True, kw_only=True, eq=False):
     """float32 [D], L2-normalised, the mirror image averaged in."""
     portrait: Biometric
     """uint8 [H, W, 3] RGB, cut as probes are, at twice their size."""
+    quality: float = 1.0
+    """In [0, 1]; see `FaceQualities.overall`."""
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
@@ -36,28 +39,52 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
 
 class Watchlist:
-    """Who is looked for, by row. Owns the templates and portraits, and erases them."""
+    """Who is looked for: one row a person, whatever the number of photographs. Owns templates and portraits."""
 
     def __init__(
         self, enrolled: Sequence[Enrolled], rejected: Sequence[Rejected], *, digest: str, dimension: int
     ) -> None:
-        """Take over what was enrolled with the model `digest`."""
-        self.persons = tuple(one.person for one in enrolled)
-        self.rejected = tuple(rejected)
-        self.digest = digest
-        matrix = np.zeros((len(enrolled), dimension), np.float32)
-        for row, one in zip(matrix, enrolled, strict=True):
+        """Take over what was enrolled with the model `digest`: vet it, and make one template of each person.
+
+        A photograph that disagrees with the others of its person is not used, and is rejected with its reason. What
+        resembles somebody else's is only told, in `findings`. The portrait of a person is the best photograph.
+        """
+        photos = np.zeros((len(enrolled), dimension), np.float32)
+        for row, one in zip(photos, enrolled, strict=True):
             row[:] = one.template.array
             one.template.erase()
+        try:
+            persons, names = [one.person for one in enrolled], [one.photo for one in enrolled]
+            unfit = outliers(photos, persons, names)
+            used: dict[str, list[int]] = {}
+            for number, person in enumerate(persons):
+                if number not in unfit:
+                    used.setdefault(person, []).append(number)
+            self.findings: tuple[Finding, ...] = (*unfit.values(), *resemblances(photos, persons, names))
+            """What somebody should look at: photographs that fit their person ill, or somebody else well."""
+            self.rejected = (*rejected, *(Rejected(photo=one.photo, reason=str(one)) for one in unfit.values()))
+            self.persons = tuple(used)
+            """Who each row is."""
+            self.photographs = sum(map(len, used.values()))
+            """How many were used."""
+            self.digest = digest
+            matrix = np.zeros((len(used), dimension), np.float32)
+            for row, numbers in zip(matrix, used.values(), strict=True):
+                pool_photographs(photos[numbers], row)
+        finally:
+            photos.fill(0)
         self.templates = Biometric(matrix)
-        """float32 [N, D], L2-normalised."""
-        self._portraits = [one.portrait for one in enrolled]
+        """float32 [N, D], L2-normalised: one row a person."""
+        best = [max(numbers, key=lambda number: enrolled[number].quality) for numbers in used.values()]
+        self._portraits = [enrolled[number].portrait for number in best]
+        for number in set(range(len(enrolled))) - set(best):
+            enrolled[number].portrait.erase()
 
     def __len__(self) -> int:
         return len(self.persons)
 
     def portrait(self, row: int) -> NDArray[np.uint8]:
-        """Return a copy of the photograph of one row, uint8 [H, W, 3] RGB."""
+        """Return a copy of the best photograph of one person, uint8 [H, W, 3] RGB."""
         portrait: NDArray[np.uint8] = self._portraits[row].array.copy()
         return portrait
 

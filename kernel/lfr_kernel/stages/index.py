@@ -24,7 +24,7 @@ from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
 from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.ledger import Entry, Ledger
 from lfr_kernel.stages.measure import Durations, Quantiles
-from lfr_kernel.stages.pooling import Added
+from lfr_kernel.stages.pooling import Added, required_similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,8 +119,9 @@ class IndexFacts(Struct, frozen=True, kw_only=True):
 class IndexHost(Actor):
     """Pools the templates of each passage, searches the pools as they grow, and settles each passage once.
 
-    A match goes out as soon as the pooled similarity reaches the threshold, once per passage and person. A template
-    that matches nobody is overwritten here, together with its crop.
+    A match goes out once per passage and person: as soon as the pooled similarity is over the threshold by a margin
+    that narrows as the pool grows, or when the passage is over and it has reached the threshold itself (see
+    `required_similarity`). A template that matches nobody is overwritten here, together with its crop.
     """
 
     consumes = (
@@ -141,6 +142,7 @@ class IndexHost(Actor):
         digest: str,
         dimension: int,
         threshold: float,
+        early_margin: float,
         deadline_s: float,
     ) -> None:
         """Host an index.
@@ -152,6 +154,7 @@ class IndexHost(Actor):
             digest: of the embedder that makes the probes.
             dimension: D, of its templates.
             threshold: pooled cosine from which a passage matches.
+            early_margin: what is asked for in addition, divided by the number of faces pooled, until it is over.
             deadline_s: for one search.
         """
         super().__init__("index")
@@ -161,6 +164,7 @@ class IndexHost(Actor):
         self._digest = digest
         self._dimension = dimension
         self._threshold = threshold
+        self._early_margin = early_margin
         self._deadline_s = deadline_s
         self._index: Index | None = None
         self._persons: tuple[str, ...] = ()
@@ -170,7 +174,7 @@ class IndexHost(Actor):
         self._is_wiped = False
         self._generation = 0
         self._ledger = Ledger()
-        self._untold: deque[Outcome] = deque()
+        self._untold: deque[Match | Outcome] = deque()
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._durations = Durations()
@@ -248,8 +252,15 @@ class IndexHost(Actor):
             self._settle([entry])
 
     def _settle(self, entries: Sequence[Entry], reason: str | None = None) -> None:
-        """Settle passages, all at once: while an outcome is on its way, a message that dies may book on others."""
-        self._untold += [self._ledger.settle(entry, reason) for entry in entries]
+        """Settle passages, all at once: while an outcome is on its way, a message that dies may book on others.
+
+        What has waited for the end of its passage matches now, unless the passage was cut short for a `reason`.
+        """
+        for entry in entries:
+            for person in [] if reason else [one for one in entry.pending if one not in self._recalled]:
+                entry.alerted.add(person)
+                self._untold.append(entry.pending.pop(person))
+            self._untold.append(self._ledger.settle(entry, reason))
 
     async def _tell(self) -> None:
         while self._untold:
@@ -284,31 +295,40 @@ class IndexHost(Actor):
             entry.searched = entry.pool.count
             if rows and rows[0] >= 0:
                 entry.best = similarities[0] if entry.best is None else max(entry.best, similarities[0])
-            for row, similarity in zip(rows, similarities, strict=True):
-                if row >= 0 and similarity >= self._threshold:
-                    await self._match(entry, probe, row, similarity)
+            await self._judge(entry, probe, rows, similarities)
 
-    async def _match(self, entry: Entry, probe: Probe, row: int, similarity: float) -> None:
-        person = self._persons[row]
-        if person in entry.alerted or person in self._recalled:
-            return
-        entry.alerted.add(person)
-        await self.emit(
-            Match(
-                passage=entry.passage,
-                camera=entry.camera,
-                person=person,
-                entry=row,
-                generation=self._generation,
-                similarity=similarity,
-                threshold=self._threshold,
-                faces=entry.pool.count,
-                quality=probe.quality,
-                box=probe.box,
-                crop=Biometric(probe.crop.array.copy()),
-                captured_at_ns=probe.captured_at_ns,
-                captured_monotonic_ns=probe.captured_monotonic_ns,
-            )
+    async def _judge(self, entry: Entry, probe: Probe, rows: Sequence[int], similarities: Sequence[float]) -> None:
+        """Let go out what is sure enough already, and keep for the end of the passage what is over the threshold."""
+        required = required_similarity(self._threshold, self._early_margin, entry.pool.count)
+        pending: dict[str, Match] = {}
+        sure: dict[str, Match] = {}
+        for row, similarity in zip(rows, similarities, strict=True):
+            if row < 0 or similarity < self._threshold:
+                continue
+            person = self._persons[row]
+            if person not in entry.alerted and person not in self._recalled and person not in {*pending, *sure}:
+                into = sure if similarity >= required else pending
+                into[person] = self._match(entry, probe, row, similarity)
+        entry.await_end(pending)
+        entry.alerted.update(sure)
+        for match in sure.values():
+            await self.emit(match)
+
+    def _match(self, entry: Entry, probe: Probe, row: int, similarity: float) -> Match:
+        return Match(
+            passage=entry.passage,
+            camera=entry.camera,
+            person=self._persons[row],
+            entry=row,
+            generation=self._generation,
+            similarity=similarity,
+            threshold=self._threshold,
+            faces=entry.pool.count,
+            quality=probe.quality,
+            box=probe.box,
+            crop=Biometric(probe.crop.array.copy()),
+            captured_at_ns=probe.captured_at_ns,
+            captured_monotonic_ns=probe.captured_monotonic_ns,
         )
 
     async def tick(self) -> None:

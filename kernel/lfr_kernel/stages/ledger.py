@@ -14,13 +14,17 @@ from lfr_kernel.stages.pooling import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lfr_kernel.messages import Match
+
 __all__ = ["Entry", "Ledger"]
 
 
 class Entry:
     """One open passage."""
 
-    __slots__ = ("alerted", "answered", "best", "camera", "end", "lost", "passage", "pool", "searched", "touched_ns")
+    __slots__ = (
+        "alerted", "answered", "best", "camera", "end", "lost", "passage", "pending", "pool", "searched", "touched_ns"
+    )  # fmt: skip
 
     def __init__(self, passage: str, camera: str, pool: Pool, now_ns: int) -> None:
         self.passage = passage
@@ -31,6 +35,8 @@ class Entry:
         self.searched = 0
         self.lost: dict[str, int] = {}
         self.alerted: set[str] = set()
+        self.pending: dict[str, Match] = {}
+        """By person: over the threshold after the last face, but not by as much as an early alert takes."""
         self.best: float | None = None
         self.end: Passage | None = None
 
@@ -38,6 +44,17 @@ class Entry:
     def is_complete(self) -> bool:
         """Whether it is over and nothing of it is still on its way."""
         return self.end is not None and self.answered + sum(self.lost.values()) >= self.end.probes
+
+    def await_end(self, pending: dict[str, Match]) -> None:
+        """Keep what waits for the end of the passage, in place of what did before."""
+        for match in self.pending.values():
+            match.erase()
+        self.pending = pending
+
+    def erase(self) -> None:
+        """Overwrite the pool, and what waited."""
+        self.await_end({})
+        self.pool.erase()
 
     def outcome(self, reason: str | None) -> Outcome:
         """Return the outcome as things stand.
@@ -112,11 +129,11 @@ class Ledger:
         self._forget_if_complete(passage.passage)
 
     def settle(self, entry: Entry, reason: str | None = None) -> Outcome:
-        """Take an entry off the book, erase its pool, and return its one outcome."""
+        """Take an entry off the book, erase what it held, and return its one outcome."""
         del self._open[entry.passage]
         if not entry.is_complete:
             self._settled_early[entry.passage] = entry
-        entry.pool.erase()
+        entry.erase()
         return entry.outcome(reason)
 
     def _forget_if_complete(self, passage: str) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lfr_kernel.governance.vetting import Finding
     from lfr_kernel.governance.watchlist import Watchlist
     from lfr_kernel.messages import Alert
     from lfr_kernel.runtime import ActorStatistics, LaneStatistics, SystemStatistics
@@ -89,6 +90,8 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     photographs: int
     rejected: dict[str, str]
     """Photograph: reason."""
+    resemblances: tuple[Finding, ...]
+    """Photographs that resemble somebody else's, for a person to look at."""
     threshold: float
     model: str
 
@@ -198,9 +201,10 @@ def summarise(
         },
         fps=round(processed / duration_s, 2) if duration_s > 0 else 0.0,
         watchlist=WatchlistSummary(
-            people=len(set(watchlist.persons)),
-            photographs=len(watchlist),
+            people=len(watchlist),
+            photographs=watchlist.photographs,
             rejected={str(one.photo): one.reason for one in watchlist.rejected},
+            resemblances=tuple(one for one in watchlist.findings if one.kind != "self_outlier"),
             threshold=threshold,
             model=watchlist.digest,
         ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from lfr_kernel.api import Gates
 
 __all__ = ["PassageConfig"]
 
 
-class PassageConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class PassageConfig(Gates, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Options of the tracker `passage`: when a passage ends, and which of its faces are embedded."""
 
     lost_after_s: Annotated[
@@ -18,25 +20,6 @@ class PassageConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_probes: Annotated[
         int, Meta(ge=1, le=64, description="how many faces of one passage are embedded at most, spread over it")
     ] = 16
-    min_confidence: Annotated[
-        float, Meta(ge=0.0, le=1.0, description="faces detected with less confidence are not embedded")
-    ] = 0.6
-    min_face_px: Annotated[
-        float, Meta(ge=8.0, le=1000.0, description="faces narrower than this, in px of the picture, are not embedded")
-    ] = 32.0
-    min_frontality: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=1.0,
-            description="faces turned further away are not embedded; 1 is frontal, 0.15 nearly side on; "
-            "those that are embedded count the less in their passage's pool, the further they are turned",
-        ),
-    ] = 0.02
-    min_sharpness: Annotated[
-        float,
-        Meta(ge=0.0, le=1.0, description="faces more blurred than this are not embedded; 0.6 is an everyday face"),
-    ] = 0.15
     every_face: Annotated[
         bool,
         Meta(description="embed every face of every frame, good or bad: for benchmarks; `max_probes` is ignored"),

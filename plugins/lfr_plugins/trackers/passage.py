@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from lfr_kernel.api import TrackEnded, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.api import TrackEnded, TrackOpened, TrackUpdate, Wanted, face_qualities, gated
 from lfr_plugins.trackers.cuts import THUMBNAIL, CutDetector
 from lfr_plugins.trackers.motion import assign, begin, correct, measure, predict, shadows
-from lfr_plugins.trackers.quality import gates, qualities
 from lfr_plugins.trackers.sampling import ProbePlan
 
 if TYPE_CHECKING:
@@ -18,9 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lfr_kernel.api import Faces
+    from lfr_kernel.api import Faces, Gate
     from lfr_plugins.trackers.config import PassageConfig
-    from lfr_plugins.trackers.quality import Gate
 
 __all__ = ["PassageTracker"]
 
@@ -149,8 +147,8 @@ class PassageTracker:
         """Measure the faces; those whose numbers are no numbers are passed over."""
         whole = np.isfinite(faces.boxes).all(axis=1) & np.isfinite(faces.landmarks).all(axis=(1, 2))
         kept = np.flatnonzero(whole & np.isfinite(faces.confidences))
-        found = qualities(faces.boxes, faces.landmarks, faces.confidences, faces.crops.array)
-        closed = gates(found, self._config)
+        found = face_qualities(faces.boxes, faces.landmarks, faces.confidences, faces.crops.array)
+        closed = gated(found, self._config)
         overall = found.overall
         sightings = [
             _Sighting(

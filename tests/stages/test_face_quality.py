@@ -11,8 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from lfr_plugins.trackers import PassageConfig
-from lfr_plugins.trackers.quality import Qualities, exposure, frontality, gates, qualities, sharpness, size_score
+from lfr_kernel.stages.quality import (
+    EnrolmentGates,
+    FaceQualities,
+    Gates,
+    exposure,
+    eyes_px,
+    face_qualities,
+    frontality,
+    gated,
+    occlusion,
+    sharpness,
+    size_score,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,15 +55,22 @@ def pattern(seed: int = 0) -> NDArray[np.uint8]:
     return np.repeat(np.clip(image + 120, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def grey(crop: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(crop[:, :, 0], (56, 56), interpolation=cv2.INTER_AREA), dtype=np.uint8)[None]
+def grey(crop: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(crop[:, :, 0], (56, 56), interpolation=cv2.INTER_AREA), dtype=np.float32)[None]
 
 
-def measured(**changed: Any) -> Qualities:
+def masked(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same face with something smooth over nose and mouth."""
+    covered = crop.copy()
+    covered[66:] = 150
+    return covered
+
+
+def measured(**changed: Any) -> FaceQualities:
     """A good face, but for what is changed."""
     box = np.array([[0, 0, changed.get("width", 80.0), 100]], dtype=np.float32)
     crop = changed.get("crop", pattern())
-    return qualities(
+    return face_qualities(
         box,
         changed.get("landmarks", TEMPLATE[None].astype(np.float32)),
         np.array([changed.get("confidence", 0.99)], dtype=np.float32),
@@ -111,12 +129,12 @@ def test_sharpness_does_not_mind_contrast() -> None:
 
 
 def test_sensor_noise_in_the_dark_is_not_sharpness() -> None:
-    noise = np.random.default_rng(1).normal(6, 0.35, (1, 56, 56)).clip(0, 255).astype(np.uint8)
+    noise = np.random.default_rng(1).normal(6, 0.35, (1, 56, 56)).clip(0, 255).round().astype(np.float32)
     assert sharpness(noise)[0] < 0.2
 
 
 def test_exposure_looks_at_the_light_that_is_left() -> None:
-    greys = np.zeros((2, 56, 56), dtype=np.uint8)
+    greys = np.zeros((2, 56, 56), dtype=np.float32)
     greys[0, 10:30] = 90
     greys[1] = 255
     highlight, glare = exposure(greys)
@@ -136,12 +154,14 @@ def test_each_part_lowers_the_quality() -> None:
     best = measured().overall[0]
     assert 0.5 < best <= 1.0
     for worse in (
-        {"width": 30.0},
+        {"landmarks": TEMPLATE[None].astype(np.float32) * 0.4},
         {"landmarks": turned(yaw=40)},
         {"confidence": 0.5},
         {"crop": cv2.GaussianBlur(pattern(), (0, 0), 3)},
+        {"crop": masked(pattern())},
+        {"crop": (pattern() * 0.2).astype(np.uint8)},
     ):
-        assert measured(**worse).overall[0] < 0.92 * best
+        assert measured(**worse).overall[0] < 0.95 * best
 
 
 @settings(deadline=None)
@@ -162,35 +182,83 @@ def test_quality_lies_above_zero_and_not_above_one(width: float, confidence: flo
         ({"crop": np.full((112, 112, 3), 255, dtype=np.uint8)}, "overexposed"),
         ({"crop": cv2.GaussianBlur(pattern(), (0, 0), 9)}, "blurred"),
         ({"confidence": 0.5, "width": 20.0}, "low_confidence"),
+        ({"crop": masked(pattern())}, "occluded"),
     ],
 )
 def test_each_gate_names_its_reason(changed: dict[str, Any], reason: str | None) -> None:
-    assert gates(measured(**changed), PassageConfig(min_frontality=0.15)) == [reason]
+    assert gated(measured(**changed), Gates(min_frontality=0.15, min_openness=0.4)) == [reason]
 
 
 def test_the_gates_can_be_opened() -> None:
-    wide = PassageConfig(min_confidence=0.0, min_face_px=8.0, min_frontality=0.0, min_sharpness=0.0)
+    wide = Gates(min_confidence=0.0, min_face_px=8.0, min_frontality=0.0, min_sharpness=0.0)
     worst = measured(confidence=0.1, width=9.0, landmarks=turned(yaw=80), crop=cv2.GaussianBlur(pattern(), (0, 0), 9))
-    assert gates(worst, wide) == [None]
+    assert gated(worst, wide) == [None]
 
 
 def test_no_faces_no_measures() -> None:
-    nothing = qualities(
+    nothing = face_qualities(
         np.zeros((0, 4), np.float32),
         np.zeros((0, 5, 2), np.float32),
         np.zeros(0, np.float32),
         np.zeros((0, 112, 112, 3), np.uint8),
     )
     assert nothing.overall.shape == (0,)
-    assert gates(nothing, PassageConfig()) == []
+    assert gated(nothing, Gates()) == []
 
 
 def test_faces_are_measured_one_by_one() -> None:
     one, other = measured(), measured(width=40.0, landmarks=turned(yaw=30))
-    together = qualities(
+    together = face_qualities(
         np.array([[0, 0, 80, 100], [0, 0, 40, 100]], dtype=np.float32),
         np.concatenate((TEMPLATE[None].astype(np.float32), turned(yaw=30))),
         np.full(2, 0.99, dtype=np.float32),
         np.stack((pattern(), pattern())),
     )
     assert together.overall == pytest.approx(np.concatenate((one.overall, other.overall)))
+
+
+@settings(deadline=None)
+@given(yaw=st.floats(-50, 50), roll=st.floats(-180, 180), scale=st.floats(0.5, 20))
+def test_the_eye_distance_is_that_of_a_face_that_looks_here(yaw: float, roll: float, scale: float) -> None:
+    straight = eyes_px(turned())[0]
+    found = eyes_px(turned(yaw=yaw, roll=roll) * np.float32(scale))[0] / scale
+    assert found == pytest.approx(straight, rel=0.25)
+    assert straight == pytest.approx(60, rel=0.1)
+
+
+def test_landmarks_in_one_place_make_a_face_of_no_size() -> None:
+    assert eyes_px(np.full((1, 5, 2), 7, np.float32))[0] == 0
+
+
+def test_what_is_smooth_over_eyes_or_mouth_is_seen() -> None:
+    glasses = pattern()
+    glasses[38:64] = 20
+    uncovered, covered, shaded = (occlusion(grey(crop))[0] for crop in (pattern(), masked(pattern()), glasses))
+    assert covered < 0.3
+    assert shaded < 0.3
+    assert uncovered > 0.7
+
+
+@pytest.mark.parametrize("side", [56, 100, 112, 128, 224])
+def test_crops_of_any_size_are_judged_alike(side: int) -> None:
+    crop = np.asarray(cv2.resize(pattern(), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    usual = measured()
+    other = measured(crop=crop)
+    assert other.openness[0] == pytest.approx(usual.openness[0], abs=0.15)
+    assert other.highlight[0] == pytest.approx(usual.highlight[0], abs=6)
+
+
+def test_a_crop_too_small_to_judge_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 56 px a side, got 55"):
+        measured(crop=np.zeros((55, 55, 3), np.uint8))
+
+
+def test_enrolment_asks_for_no_less_than_the_street_does() -> None:
+    live, listed = Gates(), EnrolmentGates()
+    assert all(getattr(listed, name) >= getattr(live, name) for name in Gates.__struct_fields__)
+
+
+def test_the_parts_of_a_face_are_told_by_name() -> None:
+    parts = measured().parts(0)
+    assert set(parts) == {"eyes_px", "size", "frontality", "sharpness", "exposed", "openness", "confidence"}
+    assert parts["confidence"] == pytest.approx(0.99)
