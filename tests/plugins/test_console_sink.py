@@ -68,6 +68,7 @@ def alert(**fields: Any) -> Alert:
         "model": "abc",
         "evidence": "e1",
         "permit": "demo",
+        "basis": "NO REPORT, the threshold rests on no evidence",
     }
     return Alert(**usual | fields)
 

@@ -61,6 +61,7 @@ def alert(number: int = 0, **fields: Any) -> Alert:
         "model": "abc",
         "evidence": "e1",
         "permit": "demo",
+        "basis": "NO REPORT, the threshold rests on no evidence",
     }
     return Alert(**usual | fields)
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.watchlist import Watchlist
     from lfr_kernel.messages import Alert
     from lfr_kernel.runtime import ActorStatistics, LaneStatistics, SystemStatistics
@@ -98,6 +99,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     profile: str
     permit: str
+    basis: Basis
+    """What the threshold rests on."""
     ended: str
     duration_s: float
     passages: PassageSummary
@@ -143,6 +146,7 @@ def summarise(
     *,
     profile: str,
     permit: str,
+    basis: Basis,
     ended: str,
     duration_s: float,
     watchlist: Watchlist,
@@ -173,6 +177,7 @@ def summarise(
     return Summary(
         profile=profile,
         permit=permit,
+        basis=basis,
         ended=ended,
         duration_s=round(duration_s, 3),
         passages=PassageSummary(
