@@ -21,6 +21,8 @@ def test_a_good_profile(lfr: Callable[..., Any], board: Any) -> None:
         "   profile  board: cameras 1, sinks 1",
         f"    permit  {_permit(result.out)}",
         " watchlist  people 1, photographs 1, threshold 0.60",
+        "     basis  NO REPORT, the threshold rests on no evidence",
+        "            the profile cites no evaluation report: see [basis]",
         "        ok  nothing wrong found; --live opens models and cameras too",
     ]
 

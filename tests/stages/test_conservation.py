@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.stages.conftest import TimedLane
 
+from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.watchlist import Watchlist
 from lfr_kernel.messages import Alert, Biometric, Outcome, Verdict
 from lfr_kernel.runtime import PassingError, RestartPolicy, System, SystemClock, ThreadLane

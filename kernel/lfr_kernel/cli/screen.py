@@ -84,7 +84,14 @@ class StatusLine:
         if len(summary.cameras) > room:
             parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
-        parts.append(_line((f"   basis: {summary.basis}", "dim" if summary.basis.state == "covered" else "yellow")))
+        parts.append(
+            _line(
+                (
+                    f"   basis: {printable(self._redact(str(summary.basis)))}",
+                    "dim" if summary.basis.state == "covered" else "yellow",
+                )
+            )
+        )
         self._live.update(Group(*parts), refresh=True)
 
     def _camera(self, name: str, camera: CameraFacts) -> Text:

@@ -124,8 +124,7 @@ def _departures(tested: Coverage, now: InForce) -> Iterator[str]:
     ):
         if model is not None and model != other:
             yield f"{name} {model[:8]}…, tested with {other[:8]}…"
-    # FPIR grows in proportion to the list; a tenth more is within what a test's own interval leaves open. In whole
-    # numbers, since 1.1 * 10 is more than 11.
+    # FPIR grows in proportion to the list; a tenth more is within what a test's own interval leaves open.
     if now.listed is not None and now.listed * 10 > tested.listed * 11:
         yield f"list of {now.listed}, tested with {tested.listed}"
     if now.looks is None or now.looks > tested.looks:
