@@ -1,11 +1,14 @@
 """Everything that a plugin may import. Names listed here are stable; nothing else of the kernel is.
 
 Most are the contracts of the stages. Commands also get what it takes to run a profile (`run_profile`, or
-`parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`) and the bare runtime
-(`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
+`load_profile` or `parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`), what an
+evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
+it is judged) and the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
 """
 
+from lfr_kernel.citation import most_looks, recognition_settings
 from lfr_kernel.cli.run import run_profile
+from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture
 from lfr_kernel.plugins import (
     API_VERSION,
@@ -22,7 +25,7 @@ from lfr_kernel.plugins import (
     TrackerPlugin,
     hookimpl,
 )
-from lfr_kernel.profile import parse_profile
+from lfr_kernel.profile import load_profile, parse_profile
 from lfr_kernel.runtime import Actor, Consumes, Edge, Policy, Source, System
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
 from lfr_kernel.session import Listener, Session
@@ -43,12 +46,14 @@ __all__ = [
     "Actor",
     "Alert",
     "AlertSink",
+    "Basis",
     "Biometric",
     "Camera",
     "CameraPlugin",
     "Candidates",
     "CommandPlugin",
     "Consumes",
+    "Coverage",
     "Detections",
     "Detector",
     "DetectorPlugin",
@@ -97,7 +102,10 @@ __all__ = [
     "face_qualities",
     "gated",
     "hookimpl",
+    "load_profile",
+    "most_looks",
     "parse_profile",
+    "recognition_settings",
     "run_profile",
     "similarity_transforms",
 ]

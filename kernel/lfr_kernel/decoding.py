@@ -23,7 +23,18 @@ from lfr_kernel.redaction import Redactor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Problem", "decode", "describe_type", "help_of", "join_path", "shown", "struct_of", "suggest"]
+__all__ = [
+    "Problem",
+    "decode",
+    "describe_type",
+    "extra_of",
+    "help_of",
+    "is_choice",
+    "join_path",
+    "shown",
+    "struct_of",
+    "suggest",
+]
 
 SHOWN_AT_MOST = 80
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -169,6 +180,11 @@ def _choices(kind: Any) -> list[Any]:
     return list(get_args(kind)) if get_origin(kind) is Literal else []
 
 
+def is_choice(kind: Any) -> bool:
+    """Return whether `kind` is a closed list of values: a Literal or an Enum."""
+    return bool(_choices(_taken_apart(kind)[0]))
+
+
 def suggest(got: str, known: Iterable[Any]) -> str:
     """Return ` (did you mean 'x'?)` if something known is spelled much like `got`, else nothing."""
     near = get_close_matches(got, [one for one in known if isinstance(one, str)], n=1)
@@ -276,3 +292,8 @@ def _number(bound: float) -> str:
 def help_of(kind: Any) -> str:
     """Return the help of a setting: the descriptions in its annotation, outermost first."""
     return "; ".join(meta.description for meta in reversed(_taken_apart(kind)[1]) if meta.description)
+
+
+def extra_of(kind: Any) -> dict[str, Any]:
+    """Return what the annotation of a setting says beyond bounds and help: the `extra` of its Metas."""
+    return {key: value for meta in _taken_apart(kind)[1] for key, value in (meta.extra or {}).items()}

@@ -76,7 +76,13 @@ class Plugin(Struct, frozen=True, kw_only=True, eq=False):
     summary: str = ""
     """One line for `lfr-kernel plugins`."""
     config: type[Struct] = NoConfig
-    """A frozen Struct: defaults, bounds and help (`Annotated[…, Meta(description=…)]`) in one place."""
+    """A frozen Struct: defaults, bounds and help (`Annotated[…, Meta(description=…)]`) in one place.
+
+    Options of detector, embedder and tracker are what an evaluation report holds for: one that has no say in who is
+    recognised (threads, a path whose content the model's digest covers) is marked `Meta(extra={"recognition": False})`;
+    `device` needs no mark. A tracker's may have a property `looks`: how many faces of a passage it asks for at most,
+    None for no limit; without it there is none.
+    """
 
 
 class CameraPlugin(Plugin, frozen=True, kw_only=True, eq=False):

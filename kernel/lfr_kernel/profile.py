@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lfr_kernel.plugins import Registry
 
 __all__ = [
+    "BasisSection",
     "CameraSection",
     "EmbedderSection",
     "Profile",
@@ -119,6 +120,33 @@ class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only
     gates: EnrolmentGates = field(default_factory=EnrolmentGates)
 
 
+class BasisSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[basis]`: the evaluation report that the threshold rests on, and what the next one is made with."""
+
+    report: Annotated[
+        Text | None, Meta(description="the report.json of the evaluation that the threshold was chosen by")
+    ] = None
+    digest: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}\Z", title="64 hexadecimal digits")] | None,
+        Meta(
+            description="SHA-256 of that file, required with it: a report that was changed since, or another one, "
+            "stops the start"
+        ),
+    ] = None
+    protocol: Annotated[
+        Text | None, Meta(description="the CSV of people and pictures that `lfr-kernel evaluate --for` tests with")
+    ] = None
+    target_fpir: Annotated[
+        float,
+        Meta(
+            ge=1e-6,
+            le=0.5,
+            description="share of passages of people not listed that may raise an alert: what the threshold is chosen "
+            "for, and a report must have been",
+        ),
+    ] = 0.01
+
+
 class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[sinks]]`: where alerts go."""
 
@@ -170,6 +198,7 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tracker: StageSection = field(default_factory=StageSection)
     embedder: EmbedderSection = field(default_factory=EmbedderSection)
     index: StageSection = field(default_factory=StageSection)
+    basis: BasisSection = field(default_factory=BasisSection)
     sinks: tuple[SinkSection, ...] = ()
     retention: StageSection = field(default_factory=StageSection)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)
@@ -228,6 +257,7 @@ def parse_profile(data: dict[str, Any], registry: Registry, *, source: str, here
     options = dict(_decode_options(data, registry, problems.append))
     problems += verify_reader(data, registry)
     problems += verify_names(data)
+    problems += verify_basis(data)
     # A text that could not be filled in is one mistake, not two.
     known = {problem.path for problem in unfilled}
     problems = unfilled + [problem for problem in problems if problem.path not in known]
@@ -333,3 +363,16 @@ def verify_names(data: dict[str, Any]) -> list[Problem]:
                 where = join_path(path, "name")
                 problems.append(Problem(where, f"expected a name that {owner} does not have, got {shown(name)}"))
     return problems
+
+
+def verify_basis(data: dict[str, Any]) -> list[Problem]:
+    """A report is cited by its file and its digest, or not at all."""
+    section = data.get("basis")
+    given = section if isinstance(section, dict) else {}
+    if ("report" in given) == ("digest" in given):
+        return []
+    if "digest" in given:
+        return [Problem("basis.report", "missing, expected the path of the report.json that has this digest")]
+    return [
+        Problem("basis.digest", "missing, expected the SHA-256 of the report, as `sha256sum` prints it, to go with it")
+    ]

@@ -1,7 +1,7 @@
 """A session: one profile, run from permit to summary.
 
-In this order, and each step is refused by the one before it: permit, models, watchlist, actors. What was opened is
-closed and erased in reverse, whatever happens.
+In this order, and each step is refused by the one before it: permit, cited report, models, watchlist, actors. What was
+opened is closed and erased in reverse, whatever happens.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
 from lfr_kernel.memory import limit_arenas
@@ -36,6 +37,7 @@ from lfr_kernel.wiring import connect, nodes_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.permit import Permit, PermitIssuer
     from lfr_kernel.governance.watchlist import Watchlist
     from lfr_kernel.messages import Alert, Outcome
@@ -88,6 +90,7 @@ class Session:
         self.profile = profile
         self.run_id = secrets.token_hex(3)
         self.permit: Permit | None = None
+        self.basis: Basis | None = None
         self._registry = registry
         self._issue = issue
         self._listener = listener or Listener()
@@ -162,6 +165,7 @@ class Session:
                 self._watchlist.erase()
 
     async def _prepare(self, compute: Lane) -> tuple[Detector, Embedder, Watchlist]:
+        cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
         detector: Detector = await self._load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._load(compute, "embedder", self.profile.embedder)
         self._watchlist = await enrol(
@@ -176,8 +180,15 @@ class Session:
         for rejected in self._watchlist.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
         for finding in self._watchlist.findings:
-            if finding.kind != "self_outlier":
-                self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
+            self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
+        self.basis = rests_on(
+            self.profile,
+            cited,
+            detector=detector.digest,
+            embedder=embedder.digest,
+            listed=len(self._watchlist),
+        )
+        self._listener.log("threshold_basis", **structs.asdict(self.basis))
         return detector, embedder, self._watchlist
 
     async def _load(self, compute: Lane, stage: str, section: Any) -> Any:
@@ -270,7 +281,7 @@ class Session:
             early_margin=profile.watchlist.early_margin,
             deadline_s=deadline_s,
         )
-        self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit))
+        self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit), basis=str(self.basis))
         self._record = Record(listener.fact)
         self._retention = RetentionHost(
             partial(self._plugin, "retention", profile.retention),
@@ -343,7 +354,7 @@ class Session:
         Raises:
             RuntimeError: the session has not started its actors.
         """
-        if self._system is None or self._watchlist is None:
+        if self._system is None or self._watchlist is None or self.basis is None:
             raise RuntimeError("the session has not started: there is nothing to summarise")
         now_ns = self._ended_ns or self._clock.monotonic_ns()
         return summarise(
@@ -361,6 +372,7 @@ class Session:
             ),
             profile=self.profile.name,
             permit=str(self.permit),
+            basis=self.basis,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
             watchlist=self._watchlist,

@@ -21,6 +21,8 @@ def test_a_good_profile(lfr: Callable[..., Any], board: Any) -> None:
         "   profile  board: cameras 1, sinks 1",
         f"    permit  {_permit(result.out)}",
         " watchlist  people 1, photographs 1, threshold 0.60",
+        "     basis  NO REPORT, the threshold rests on no evidence",
+        "            the profile cites no evaluation report: see [basis]",
         "        ok  nothing wrong found; --live opens models and cameras too",
     ]
 
@@ -42,7 +44,7 @@ def test_three_planted_mistakes_are_all_named(lfr: Callable[..., Any], board: An
         f"error: {board.profile}: 4 mistakes\n"
         f"  {board.profile}: cameras[0].options.frames: expected an integer at least 0, got -1 "
         "(camera plugin 'checkerboard' of lfr-checkerboard 0.1.0)\n"
-        f"  {board.profile}: watchlist.image: unknown key, expected one of: images, threshold, reader "
+        f"  {board.profile}: watchlist.image: unknown key, expected one of: images, threshold, early_margin, reader, gates "
         "(did you mean 'images'?)\n"
         f"  {board.profile}: watchlist.images: missing, expected a folder or a list of folders\n"
         f"  {board.profile}: detector.plugin: expected an installed detector plugin, one of: middle, retinaface; "

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lfr_kernel.cli import screen
 from lfr_kernel.cli.screen import StatusLine, printable, show_alert, summary_table
+from lfr_kernel.governance.basis import NO_REPORT, Basis
 from lfr_kernel.messages import Alert
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import ActorStatistics
@@ -28,6 +29,13 @@ from lfr_kernel.telemetry.summary import (
 WIDTH, HEIGHT = 80, 24
 NONE = Quantiles(count=0, p50=None, p95=None, p99=None, max=None)
 SOME = Quantiles(count=9, p50=81.4, p95=164.2, p99=1192.0, max=1200.0)
+OUTSIDE = Basis(
+    state="outside",
+    report="3f2a91c0" + "0" * 56,
+    report_class="benchmark",
+    reasons=("list of 900, tested with 444", "detector.longest_side 960, tested with 640"),
+)
+COVERED = Basis(state="covered", report="3f2a91c0" + "0" * 56, report_class="operational")
 NOISY = "Connection to rtsp://operator:hunter2@192.168.1.64:554/stream1 timed out: no answer within 10 s; trying again"
 
 
@@ -57,6 +65,7 @@ def summary(**changes: Any) -> Summary:
     facts |= {
         "profile": "van",
         "permit": "development (built-in development permit: NOT an authority to watch the public)",
+        "basis": NO_REPORT,
         "ended": "SIGINT",
         "duration_s": 86399.5,
         "passages": PassageSummary(
@@ -99,6 +108,39 @@ def test_the_table_fits_and_says_what_matters() -> None:
     assert "camera right          1920x1080, connected anew 3 times; last error: Connection" in text
     assert "and 2 more: see --json" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("basis", "rows"),
+    [
+        (
+            NO_REPORT,
+            ["NO REPORT, the threshold rests on no evidence", "the profile cites no evaluation report: see [basis]"],
+        ),
+        (
+            OUTSIDE,
+            [
+                "report 3f2a91c0… (benchmark), OUTSIDE",
+                "list of 900, tested with 444",
+                "detector.longest_side 960, tested with 640",
+            ],
+        ),
+        (COVERED, ["report 3f2a91c0… (operational), covers this run"]),
+    ],
+)
+def test_the_table_says_what_the_threshold_rests_on(basis: Basis, rows: list[str]) -> None:
+    lines = drawn(summary_table(summary(basis=basis), Redactor()))
+    first = next(number for number, line in enumerate(lines) if line.startswith("basis "))
+    assert [line[22:] for line in lines[first : first + len(rows)]] == rows
+    assert lines[first + len(rows)].startswith("watchlist ")
+
+
+def test_the_settings_of_a_report_cannot_steer_the_terminal() -> None:
+    evil = Basis(
+        state="outside", report="3f" * 32, report_class="benchmark", reasons=("x\x1b[2J\u202e 5, tested with\n6",)
+    )
+    text = "\n".join(drawn(summary_table(summary(basis=evil), Redactor())))
+    assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} 5, tested with 6" in text
 
 
 def test_the_person_of_an_alert_is_never_cut() -> None:
@@ -161,15 +203,23 @@ def test_the_status_is_one_line_a_camera_and_none_wraps(monkeypatch: pytest.Monk
     assert lines[1] == "   left  streaming  1920x1080"
     assert lines[2] == "   right  reconnecting: …/stream1 timed out: no answer within 10 s; trying again"
     assert lines[3].startswith("   permit: development (built-in development permit: NOT an authority")
-    assert len(lines) == 4
+    assert lines[4] == "   basis: NO REPORT, the threshold rests on no evidence"
+    assert len(lines) == 5
     assert max(map(len, lines)) <= WIDTH
 
 
 def test_more_cameras_than_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     cameras = {f"c{number}": camera(f"c{number}") for number in range(10)}
     lines = Terminal(monkeypatch, height=12).shown(lambda status: status.show(summary(cameras=cameras)))
-    assert "   and 4 more cameras" in lines
+    assert "   and 5 more cameras" in lines
     assert len(lines) < 12
+
+
+def test_the_status_says_that_a_run_is_outside_of_what_was_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Terminal(monkeypatch).shown(lambda status: status.show(summary(basis=OUTSIDE)))
+    assert lines[-1] == f"   basis: {OUTSIDE}"
+    assert "OUTSIDE (2): list of 900" in lines[-1]
+    assert len(lines[-1]) <= WIDTH
 
 
 def test_a_stop_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +246,16 @@ def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
         model="d1",
         evidence="e",
         permit="demo",
+        basis=f"{OUTSIDE}\x1b",
     )
     show_alert(Console(file=file, width=WIDTH), message, Redactor())
     assert file.getvalue().splitlines() == [
         "ALERT left: may be ada\N{REPLACEMENT CHARACTER}[31m",
         "      similarity 0.61 (threshold 0.60), 5 faces pooled, 7d02eee591e447cf",
+        "      report 3f2a91c0… (benchmark), OUTSIDE (2): list of 900, tested with…\N{REPLACEMENT CHARACTER}",
         "      a proposal: a person decides",
     ]
+    assert max(map(len, file.getvalue().splitlines())) <= WIDTH
 
 
 def test_printable() -> None:

@@ -196,6 +196,7 @@ def test_what_leaves_the_process_can_be_encoded() -> None:
         model="digest",
         evidence="e",
         permit="demo",
+        basis="NO REPORT",
         **TIMES,
     )
     assert msgspec.json.decode(msgspec.json.encode(alert), type=Alert) == alert

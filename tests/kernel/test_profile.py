@@ -165,6 +165,21 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
             "[[cameras]]\nname = 'Rear Door'\noptions = { url = 'x' }",
             "cameras[1].name: expected 1 to 32 lower-case letters, digits, - and _, got 'Rear Door'",
         ),
+        (
+            "[basis]\nreport = 'report.json'",
+            "basis.digest: missing, expected the SHA-256 of the report, as `sha256sum`",
+        ),
+        (
+            f"[basis]\ndigest = '{'0' * 64}'",
+            "basis.report: missing, expected the path of the report.json that has this",
+        ),
+        (
+            f"[basis]\nreport = 'report.json'\ndigest = '{'0' * 63}'",
+            f"basis.digest: expected 64 hexadecimal digits, optional, got '{'0' * 63}'",
+        ),
+        ("[basis]\ntarget_fpir = 0", "basis.target_fpir: expected a number from 1e-06 to 0.5, got 0"),
+        ("[basis]\ntarget_fpir = 0.51", "basis.target_fpir: expected a number from 1e-06 to 0.5, got 0.51"),
+        ("[basis]\nprotocol = ''", "basis.protocol: expected text, not empty, optional, got ''"),
         ("[colours]\nx = 1", "colours: unknown key, expected one of: name, permit, cameras, watchlist, detector"),
     ],
 )
@@ -173,6 +188,24 @@ def test_one_mistake(line: str, problem: str, registry: Registry, tmp_path: Path
     text = GOOD + line if not line.startswith("[[cameras]]") else GOOD.replace("[watchlist]", f"{line}\n[watchlist]")
     (found,) = check(text, registry, tmp_path)
     assert found.startswith(problem)
+
+
+def test_a_report_is_cited_wherever_the_profile_lies(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "yard.toml"
+    path.write_text(f"{GOOD}[basis]\nreport = '${{here}}/report.json'\ndigest = '{'aB' * 32}'", encoding="utf-8")
+    basis = load_profile(path, registry)[0].basis
+    assert (basis.report, basis.digest) == (f"{tmp_path}/report.json", "aB" * 32)
+    assert (basis.protocol, basis.target_fpir) == (None, 0.01)
+
+
+def test_all_mistakes_of_a_citation_come_at_once(registry: Registry, tmp_path: Path) -> None:
+    found = check(GOOD + "[basis]\nreport = 5\ntarget_fpir = 2\nprotocoll = 'x'", registry, tmp_path)
+    assert [problem.partition(":")[0] for problem in found] == [
+        "basis.protocoll",
+        "basis.report",
+        "basis.target_fpir",
+        "basis.digest",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def alert(number: int = 0, **fields: Any) -> Alert:
         "model": "abc",
         "evidence": "e1",
         "permit": "demo",
+        "basis": "NO REPORT, the threshold rests on no evidence",
     }
     return Alert(**usual | fields)
 
@@ -84,6 +85,7 @@ async def test_one_line_an_alert_with_times_in_words(tmp_path: Path) -> None:
     assert first["captured_at"] == "2026-03-01T12:00:00.000000Z"
     assert first["alerted_at"] == "2026-03-01T12:00:01.250000Z"
     assert first["similarity"] == 0.74
+    assert first["basis"] == "NO REPORT, the threshold rests on no evidence"
     assert msgspec.json.decode(encode(alert(1)), type=Alert) == alert(1)
 
 

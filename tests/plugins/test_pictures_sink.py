@@ -61,6 +61,7 @@ def alert(number: int = 0, **fields: Any) -> Alert:
         "model": "abc",
         "evidence": "e1",
         "permit": "demo",
+        "basis": "NO REPORT, the threshold rests on no evidence",
     }
     return Alert(**usual | fields)
 
@@ -248,7 +249,7 @@ def test_drawing_is_a_pure_function() -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 400, "王小明", "Zoë\nŁukasz\x1b[2J", "👩🏽‍🚀"])
 def test_any_name_stays_within_the_margins(name: str) -> None:
-    picture = draw(alert(person=name, camera=name, permit=name), EVIDENCE)
+    picture = draw(alert(person=name, camera=name, permit=name, basis=name), EVIDENCE)
     assert (picture[:, -comparison._MARGIN + 6 :] == comparison._GROUND).all()
 
 
@@ -264,7 +265,16 @@ def test_no_percent_sign_and_no_confidence_is_written(monkeypatch: pytest.Monkey
     draw(alert(), EVIDENCE)
     everything = " ".join(written)
     assert "A proposal. A person decides." in written
-    for words in ("0.74", "threshold 0.60", "7 faces pooled", "Ada Lovelace", "gate", alert().id, "12:00:00 UTC"):
+    for words in (
+        "0.74",
+        "threshold 0.60",
+        "7 faces pooled",
+        "Ada Lovelace",
+        "gate",
+        alert().id,
+        alert().basis,
+        "12:00:00 UTC",
+    ):
         assert words in everything
     assert "%" not in everything
     assert "confidence" not in everything.lower()

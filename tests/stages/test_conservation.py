@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.stages.conftest import TimedLane
 
+from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.watchlist import Watchlist
 from lfr_kernel.messages import Alert, Biometric, Outcome, Verdict
 from lfr_kernel.runtime import PassingError, RestartPolicy, System, SystemClock, ThreadLane
@@ -142,7 +143,7 @@ class World:
             deadline_s=1.0,
         )
         self.evidence = EvidenceStore(lambda _: np.zeros((4, 4, 3), np.uint8))
-        self.desk = AlertDesk(self.evidence, model=embedder.digest, permit="test")
+        self.desk = AlertDesk(self.evidence, model=embedder.digest, permit="test", basis="test")
         self.sinks = [ListSink(RandomFaults(rng, share)) for _ in range(2)]
         self.sink_hosts = [self._sink(f"s{number}", one, sink, share) for number, one in enumerate(self.sinks)]
         self.record = Record(self.told.append)
@@ -220,6 +221,7 @@ class World:
             ),
             profile="test",
             permit="test",
+            basis=NO_REPORT,
             ended="input_ended",
             duration_s=1.0,
             watchlist=nobody,

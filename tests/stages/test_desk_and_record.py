@@ -52,7 +52,7 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
     host: HostFunction, clock: VirtualClock
 ) -> None:
     store = EvidenceStore(listed)
-    actor = AlertDesk(store, model=digest_of("model"), permit="demo (files only)")
+    actor = AlertDesk(store, model=digest_of("model"), permit="demo (files only)", basis="report 3f2a91c0… (benchmark)")
     async with host(actor) as hosted:
         captured_ns = clock.monotonic_ns()
         await clock.advance(0.25)
@@ -63,6 +63,7 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
         assert (alert.box, alert.captured_at_ns, alert.captured_monotonic_ns) == ((1.0, 2.0, 3.0, 4.0), 11, captured_ns)
         assert (alert.alerted_at_ns, alert.alerted_monotonic_ns) == (clock.utc_ns(), captured_ns + 250_000_000)
         assert (alert.model, alert.permit) == (digest_of("model"), "demo (files only)")
+        assert alert.basis == "report 3f2a91c0… (benchmark)"
         assert len(alert.id) == len(alert.evidence) == 16
         shown = store.show(alert.evidence)
         assert (shown.probe == 7).all()
@@ -72,7 +73,7 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
 
 
 async def test_ids_are_never_used_twice(host: HostFunction) -> None:
-    async with host(AlertDesk(EvidenceStore(listed), model="", permit="")) as hosted:
+    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis="")) as hosted:
         await hosted.send(*(a_match() for _ in range(50)))
         alerts = hosted.caught(Alert)
         assert len({alert.id for alert in alerts} | {alert.evidence for alert in alerts}) == 100
@@ -80,7 +81,7 @@ async def test_ids_are_never_used_twice(host: HostFunction) -> None:
 
 async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, clock: VirtualClock) -> None:
     store = EvidenceStore(listed)
-    async with host(AlertDesk(store, model="", permit="")) as hosted:
+    async with host(AlertDesk(store, model="", permit="", basis="")) as hosted:
         await hosted.send(a_match(1))
         await clock.advance(60)
         await hosted.send(a_match(2))
@@ -93,7 +94,7 @@ async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, 
 
 async def test_a_match_that_dies_is_erased() -> None:
     match = a_match()
-    await AlertDesk(EvidenceStore(listed), model="", permit="").dispose(match, "stopped")
+    await AlertDesk(EvidenceStore(listed), model="", permit="", basis="").dispose(match, "stopped")
     with pytest.raises(BiometricErasedError):
         _ = match.crop.array
 

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.cli.errors import text_of
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.enrolment import find_photos
@@ -43,11 +44,11 @@ def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     loaded, redactor = load_profile(Path(profile), registry)
     checks = _Checks(loaded, registry, redactor)
     paces: dict[str, Pace] | None = checks.look("permit", checks.permit)
-    checks.look("watchlist", checks.watchlist)
+    listed: int | None = checks.look("watchlist", checks.watchlist)
     if paces is not None:
         checks.look("graph", partial(checks.graph, paces, is_shown=graph))
-    if live:
-        checks.live()
+    models = checks.live() if live else (None, None)
+    checks.look("basis", partial(checks.basis, listed, *models))
     if not checks.code:
         checks.say("ok", "nothing wrong found" if live else "nothing wrong found; --live opens models and cameras too")
     ctx.exit(checks.code)
@@ -84,11 +85,21 @@ class _Checks:
         self.say("permit", str(session.permit))
         return paces
 
-    def watchlist(self) -> None:
+    def watchlist(self) -> int:
         watchlist = self._profile.watchlist
         photos = find_photos(watchlist.images)
         people = len({photo.person for photo in photos})
         self.say("watchlist", f"people {people}, photographs {len(photos)}, threshold {watchlist.threshold:.2f}")
+        return people
+
+    def basis(self, listed: int | None, detector: str | None, embedder: str | None) -> None:
+        cited = read_cited(self._profile.basis)
+        basis = rests_on(self._profile, cited, detector=detector, embedder=embedder, listed=listed)
+        self.say("basis", basis.heading, "green" if basis.state == "covered" else "yellow")
+        unseen = ("models", detector is None or embedder is None), ("the watchlist", listed is None)
+        missed = " and ".join(name for name, is_unseen in unseen if is_unseen)
+        for reason in (*basis.reasons, *([f"not looked at: {missed}"] if missed and cited else [])):
+            self.say("", printable(reason), "yellow")
 
     def graph(self, paces: dict[str, Pace], *, is_shown: bool) -> None:
         nodes = nodes_of(self._profile, paces)
@@ -96,13 +107,16 @@ class _Checks:
         if is_shown:
             self._console.print(Text(f"\n{render(nodes, edges)}\n"), soft_wrap=True)
 
-    def live(self) -> None:
+    def live(self) -> tuple[str | None, str | None]:
+        """Load the models and open the cameras; return the digests of detector and embedder."""
         detector: Detector | None = self.look("detector", self._detector, code=1)
-        self.look("embedder", self._embedder, code=1)
+        embedder: str | None = self.look("embedder", self._embedder, code=1)
         for camera in self._profile.cameras:
             self.look(camera.name, partial(self._camera, camera, detector), code=1)
-        if detector is not None:
-            detector.close()
+        if detector is None:
+            return None, embedder
+        detector.close()
+        return detector.digest, embedder
 
     def _detector(self) -> Detector:
         section = self._profile.detector
@@ -110,11 +124,12 @@ class _Checks:
         self.say("detector", f"{section.plugin}, model {detector.digest[:12]}…")
         return detector
 
-    def _embedder(self) -> None:
+    def _embedder(self) -> str:
         section = self._profile.embedder
         embedder = self._registry.get("embedder", section.plugin).create(section.options)
         self.say("embedder", f"{section.plugin}, model {embedder.digest[:12]}…, {embedder.dimension} numbers a face")
         embedder.close()
+        return str(embedder.digest)
 
     def _camera(self, section: CameraSection, detector: Detector | None) -> None:
         camera: Camera = self._registry.get("camera", section.plugin).create(section.options)

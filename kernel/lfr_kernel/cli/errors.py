@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from lfr_kernel.citation import CitationError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.profile import ProfileError
@@ -41,7 +42,7 @@ def report(error: Exception, redact: Callable[[str], str] | None = None, *, debu
 
 def exit_code(error: Exception) -> int:
     """Return 2 for a mistake in what was asked for, 1 for a failure."""
-    return 2 if isinstance(error, ProfileError | PluginError | PermitRefusedError | WiringError) else 1
+    return 2 if isinstance(error, ProfileError | PluginError | PermitRefusedError | CitationError | WiringError) else 1
 
 
 def text_of(error: Exception) -> str:

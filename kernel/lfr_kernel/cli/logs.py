@@ -47,7 +47,8 @@ def configure_logs(redactor: Redactor, *, debug: bool) -> Callable[..., None]:
     logger = structlog.get_logger()
 
     def log(event: str, *, exc: BaseException | None = None, **facts: Any) -> None:
-        write = logger.info if event in GOOD_NEWS else logger.warning
+        is_good_news = event in GOOD_NEWS or (event == "threshold_basis" and facts["state"] == "covered")
+        write = logger.info if is_good_news else logger.warning
         write(event, **facts, **({"exc_info": exc} if debug and exc is not None else {}))
 
     return log

@@ -79,11 +79,19 @@ class StatusLine:
                 (f"alerts {alerts}", "bold yellow" if alerts else ""),
             )
         ]
-        room = max(1, self.console.height - 6)
+        room = max(1, self.console.height - 7)
         parts += [self._camera(name, camera) for name, camera in list(summary.cameras.items())[:room]]
         if len(summary.cameras) > room:
             parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
+        parts.append(
+            _line(
+                (
+                    f"   basis: {printable(self._redact(str(summary.basis)))}",
+                    "dim" if summary.basis.state == "covered" else "yellow",
+                )
+            )
+        )
         self._live.update(Group(*parts), refresh=True)
 
     def _camera(self, name: str, camera: CameraFacts) -> Text:
@@ -117,6 +125,7 @@ def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> 
             f"{redact(alert.camera)}: may be ",
             (printable(redact(alert.person)), "bold"),
             f"\n      similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {faces} pooled, {alert.id}",
+            f"\n      {printable(redact(alert.basis))}",
             ("\n      a proposal: a person decides", "dim"),
         ),
         soft_wrap=True,
@@ -155,6 +164,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         facts.add_row(name, Text(text, style=style))
 
     row("permit", summary.permit)
+    basis = summary.basis
+    row("basis", "\n".join(map(clean, (basis.heading, *basis.reasons))), "" if basis.state == "covered" else "yellow")
     row("watchlist", _watchlist(summary))
     rejected = [clean(f"{photo}: {reason}") for photo, reason in summary.watchlist.rejected.items()]
     if rejected:

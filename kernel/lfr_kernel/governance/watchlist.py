@@ -60,8 +60,8 @@ class Watchlist:
             for number, person in enumerate(persons):
                 if number not in unfit:
                     used.setdefault(person, []).append(number)
-            self.findings: tuple[Finding, ...] = (*unfit.values(), *resemblances(photos, persons, names))
-            """What somebody should look at: photographs that fit their person ill, or somebody else well."""
+            self.findings: tuple[Finding, ...] = tuple(resemblances(photos, persons, names))
+            """Photographs that resemble somebody else's: for a person to look at."""
             self.rejected = (*rejected, *(Rejected(photo=one.photo, reason=str(one)) for one in unfit.values()))
             self.persons = tuple(used)
             """Who each row is."""

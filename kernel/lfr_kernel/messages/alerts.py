@@ -72,3 +72,5 @@ class Alert(Struct, frozen=True, kw_only=True, tag=True):
     """The evidence store's reference to probe and listed photograph."""
     permit: str
     """Which permit the system ran under."""
+    basis: str
+    """What the threshold rests on: the evaluation report by its digest, and whether this run is within it."""

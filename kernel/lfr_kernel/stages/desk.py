@@ -79,11 +79,12 @@ class AlertDesk(Actor):
     consumes = (Consumes(message=Match, policy=Policy(capacity=64)),)
     produces = (Alert,)
 
-    def __init__(self, evidence: EvidenceStore, *, model: str, permit: str) -> None:
+    def __init__(self, evidence: EvidenceStore, *, model: str, permit: str, basis: str) -> None:
         super().__init__("desk")
         self._evidence = evidence
         self._model = model
         self._permit = permit
+        self._basis = basis
         self._alerts = 0
         self._delays = Durations()
 
@@ -107,6 +108,7 @@ class AlertDesk(Actor):
             model=self._model,
             evidence=secrets.token_hex(8),
             permit=self._permit,
+            basis=self._basis,
         )
         crop = Biometric(match.crop.array.copy())
         self._evidence.keep(alert.evidence, crop, match.entry, alert.alerted_at_ns)

@@ -11,6 +11,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.vetting import Finding
     from lfr_kernel.governance.watchlist import Watchlist
     from lfr_kernel.messages import Alert
@@ -101,6 +102,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     profile: str
     permit: str
+    basis: Basis
+    """What the threshold rests on."""
     ended: str
     duration_s: float
     passages: PassageSummary
@@ -146,6 +149,7 @@ def summarise(
     *,
     profile: str,
     permit: str,
+    basis: Basis,
     ended: str,
     duration_s: float,
     watchlist: Watchlist,
@@ -176,6 +180,7 @@ def summarise(
     return Summary(
         profile=profile,
         permit=permit,
+        basis=basis,
         ended=ended,
         duration_s=round(duration_s, 3),
         passages=PassageSummary(
@@ -204,7 +209,7 @@ def summarise(
             people=len(watchlist),
             photographs=watchlist.photographs,
             rejected={str(one.photo): one.reason for one in watchlist.rejected},
-            resemblances=tuple(one for one in watchlist.findings if one.kind != "self_outlier"),
+            resemblances=watchlist.findings,
             threshold=threshold,
             model=watchlist.digest,
         ),

@@ -82,6 +82,7 @@ def an_alert(number: int = 1) -> Alert:
         model=digest_of("fake embedder"),
         evidence=f"{number:016x}",
         permit="test (no capture)",
+        basis="NO REPORT, this is a test",
     )
 
 

@@ -23,7 +23,8 @@ _LEFT, _RIGHT = _MARGIN, _WIDTH - _MARGIN
 _PICTURES_TOP = 190
 _AXIS = _PICTURES_TOP + _SIDE + 128
 _FACTS = _AXIS + 118
-_HEIGHT = _FACTS + 158
+_BASIS = _FACTS + 70
+_HEIGHT = _BASIS + 158
 _CORNER = 12
 _NAME_SIZES = (40, 32, 26)
 _SUBPIXEL_BITS = 4
@@ -128,10 +129,14 @@ def _draw_values(letters: Lettering, alert: Alert, here: float, limit: float) ->
 
 
 def _draw_facts(canvas: NDArray[np.uint8], letters: Lettering, alert: Alert) -> None:
-    columns = ((_LEFT, "CAMERA", alert.camera), (_LEFT + 170, "ALERT", alert.id), (_LEFT + 370, "PERMIT", alert.permit))
-    ends = (_LEFT + 212, _LEFT + 460, _RIGHT)
+    facts = (
+        (_LEFT, _LEFT + 212, _FACTS, "CAMERA", alert.camera),
+        (_LEFT + 170, _LEFT + 460, _FACTS, "ALERT", alert.id),
+        (_LEFT + 370, _RIGHT, _FACTS, "PERMIT", alert.permit),
+        (_LEFT, _RIGHT, _BASIS, "BASIS OF THE THRESHOLD", alert.basis),
+    )
     cv2.line(canvas, (_LEFT, _FACTS - 26), (_RIGHT, _FACTS - 26), _LINE, 1)
-    for (left, label, value), end in zip(columns, ends, strict=True):
-        letters.write(label, (left, _FACTS + 8), 12, _FAINT, weight=600, tracking=1.2)
-        letters.write(letters.fitted(printable(value), 16, 400, end - left), (left, _FACTS + 34), 16, _QUIET)
-    letters.write("A proposal. A person decides.", (_LEFT, _FACTS + 102), 22, _INK, weight=600)
+    for left, end, top, label, value in facts:
+        letters.write(label, (left, top + 8), 12, _FAINT, weight=600, tracking=1.2)
+        letters.write(letters.fitted(printable(value), 16, 400, end - left), (left, top + 34), 16, _QUIET)
+    letters.write("A proposal. A person decides.", (_LEFT, _BASIS + 102), 22, _INK, weight=600)

@@ -22,9 +22,10 @@ _REMEMBERED = 4096
 
 
 def as_text(alert: Alert) -> Text:
-    """Return an alert as two lines for a person to read."""
+    """Return an alert as three lines for a person to read."""
     faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
     time = local_clock(alert.alerted_at_ns)
+    margin = " " * (len(time) + 2)
     return Text.assemble(
         (time, "dim"),
         "  ",
@@ -34,7 +35,8 @@ def as_text(alert: Alert) -> Text:
         ", similarity ",
         (f"{alert.similarity:.2f}", "bold yellow"),
         f" (threshold {alert.threshold:.2f})\n",
-        (f"{' ' * len(time)}  {faces} pooled. A proposal: a person decides. Alert {printable(alert.id)}", "dim"),
+        (f"{margin}{faces} pooled. A proposal: a person decides. Alert {printable(alert.id)}", "dim"),
+        f"\n{margin}{printable(alert.basis)}",
     )
 
 
