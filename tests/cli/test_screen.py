@@ -12,6 +12,7 @@ from rich.console import Console
 from lfr_kernel.cli import screen
 from lfr_kernel.cli.screen import StatusLine, printable, show_alert, summary_table
 from lfr_kernel.governance.basis import NO_REPORT, Basis
+from lfr_kernel.governance.vetting import Finding
 from lfr_kernel.messages import Alert
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import ActorStatistics
@@ -81,6 +82,9 @@ def summary(**changes: Any) -> Summary:
             people=444,
             photographs=500,
             rejected={f"person-{number}/1.jpg": "expected exactly one face, found no face" for number in range(7)},
+            resemblances=(
+                Finding(kind="duplicate", photo="ada/1.jpg", person="ada", other="eve/2.jpg", similarity=0.81),
+            ),
             threshold=0.6,
             model="d1",
         ),

@@ -168,10 +168,12 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     row("basis", "\n".join(map(clean, (basis.heading, *basis.reasons))), "" if basis.state == "covered" else "yellow")
     row("watchlist", _watchlist(summary))
     rejected = [clean(f"{photo}: {reason}") for photo, reason in summary.watchlist.rejected.items()]
-    if rejected:
-        more = len(rejected) - REJECTED_SHOWN
+    resembling = [clean(str(finding)) for finding in summary.watchlist.resemblances]
+    for name, texts in (("rejected", rejected), ("look at", resembling)):
+        more = len(texts) - REJECTED_SHOWN
         rest = [f"and {more} more: see --json"] if more > 0 else []
-        row("rejected", "\n".join(rejected[:REJECTED_SHOWN] + rest), "yellow")
+        if texts:
+            row(name, "\n".join(texts[:REJECTED_SHOWN] + rest), "yellow")
     for name, camera in summary.cameras.items():
         row(f"camera {clean(name)}", _camera(camera, clean))
     row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped: ')}")
