@@ -1,5 +1,18 @@
 """The statistics of open-set watchlist evaluation. Pure functions over arrays; people are the unit everywhere."""
 
+from lfr_plugins.lab.evaluation.statistics.bootstrap import Difference, paired_difference
+from lfr_plugins.lab.evaluation.statistics.detectable import power, smallest_ratio
+from lfr_plugins.lab.evaluation.statistics.groups import (
+    Equivalence,
+    Homogeneity,
+    Ratio,
+    equivalence,
+    group_rates,
+    holm,
+    homogeneity,
+    ratio_interval,
+    worst_to_best,
+)
 from lfr_plugins.lab.evaluation.statistics.listsize import (
     MOST_BEYOND,
     ListSize,
@@ -8,6 +21,15 @@ from lfr_plugins.lab.evaluation.statistics.listsize import (
     is_recommendable,
     list_sizes,
     size_exponent,
+)
+from lfr_plugins.lab.evaluation.statistics.looks import (
+    EarlyRule,
+    calibrated_threshold,
+    first_alerts,
+    rule_scores,
+    running_maxima,
+    scaled_margins,
+    with_looks,
 )
 from lfr_plugins.lab.evaluation.statistics.pairs import Pairs, highest, hits_at, pairs_above
 from lfr_plugins.lab.evaluation.statistics.rates import (
@@ -29,36 +51,59 @@ from lfr_plugins.lab.evaluation.statistics.thresholds import (
     recommended_threshold,
     threshold_at,
 )
+from lfr_plugins.lab.evaluation.statistics.transfer import Transferred, transferred
 from lfr_plugins.lab.evaluation.statistics.twoway import ListRate, fpir_over_lists, rate_over_lists
 
 __all__ = [
     "CONFIDENCE",
     "MOST_BEYOND",
     "Curve",
+    "Difference",
+    "EarlyRule",
+    "Equivalence",
+    "Homogeneity",
     "ListRate",
     "ListSize",
     "Pairs",
     "Rate",
+    "Ratio",
     "Threshold",
+    "Transferred",
     "alerted",
+    "calibrated_threshold",
     "curve",
+    "equivalence",
     "expected_fpir",
     "extrapolated_fpir",
+    "first_alerts",
     "fpir_over_lists",
+    "group_rates",
     "highest",
     "hits_at",
+    "holm",
+    "homogeneity",
     "interval",
     "is_recommendable",
     "list_sizes",
     "not_measurable",
+    "paired_difference",
     "pairs_above",
     "people_needed",
+    "power",
     "quantile_bounds",
     "rate",
     "rate_over_lists",
+    "ratio_interval",
     "recommended_threshold",
     "rule_of_three",
+    "rule_scores",
+    "running_maxima",
+    "scaled_margins",
     "size_exponent",
+    "smallest_ratio",
     "threshold_at",
+    "transferred",
     "upper_bound",
+    "with_looks",
+    "worst_to_best",
 ]
