@@ -15,6 +15,8 @@ import numpy as np
 from msgspec import Struct
 
 from lfr_plugins.lab.evaluation.statistics import _checks
+from lfr_plugins.lab.evaluation.statistics.listsize import expected_fpir
+from lfr_plugins.lab.evaluation.statistics.pairs import hits_at
 from lfr_plugins.lab.evaluation.statistics.rates import Rate, not_measurable, rate
 from lfr_plugins.lab.evaluation.statistics.thresholds import above, allowed_people
 from lfr_plugins.lab.evaluation.statistics.twoway import ListRate, rate_over_lists
@@ -37,15 +39,16 @@ class Transferred(Struct, frozen=True, kw_only=True):
     half_nonmated: int
     half_listed: int
     threshold: float | None = None
-    """Median of the fitted ones; None where half the people set no threshold."""
+    """The fitted one with the achieved FPIR, averaged over lists of half the length (mostly a little below the median);
+    None where half the people set no threshold."""
     thresholds: tuple[float, float] | None = None
     """5th and 95th percentile of the fitted ones."""
     tpir: Rate | None = None
-    """Achieved, mean of all repeats; interval of the TPIR at the median threshold, by people."""
+    """Achieved, mean of all repeats; interval of the TPIR at that threshold, by people."""
     tpir_spread: tuple[float, float] | None = None
     """5th and 95th percentile over repeats: the luck of the split, no interval."""
     fpir: ListRate | None = None
-    """Achieved, likewise; interval of the FPIR at the median threshold, by people and lists of half the length."""
+    """Achieved, likewise; interval of the FPIR at that threshold, by people and lists of half the length."""
     fpir_spread: tuple[float, float] | None = None
     note: str | None = None
 
@@ -56,7 +59,7 @@ def transferred(
     """Fit thresholds on halves, and count on the other halves.
 
     Intervals are Clopper and Pearson's at the mean count over all people (each is tried about once a repeat, so that
-    more repeats do not narrow them), for FPIR with the list's part as in `twoway`.
+    more repeats do not narrow them); for FPIR over people and lists, as in `twoway`.
 
     Args:
         mated: [n_m], similarity of each mated person to the right listed person, -inf for a person never searched.
@@ -90,8 +93,8 @@ def transferred(
         few = f"half of the people: {not_measurable(half, math.ceil(1 / target - 1e-9))}"
         return Transferred(target=target, repeats=repeats, half_nonmated=half, half_listed=half_listed, note=few)
     thresholds, found, tried, false = _splits((theirs, listed), pairs, allowed, repeats, seed)
-    threshold = float(np.median(thresholds))
     tpir, fpir = found.sum() / max(int(tried.sum()), 1), false.mean() / (2 * half)
+    threshold = _typical(np.sort(thresholds), pairs, half_listed, float(fpir))
     return Transferred(
         target=target,
         repeats=repeats,
@@ -101,7 +104,7 @@ def transferred(
         thresholds=_spread(thresholds),
         tpir=rate(float(tpir * theirs.size), theirs.size),
         tpir_spread=_spread(found / np.maximum(tried, 1)),
-        fpir=rate_over_lists(float(fpir * pairs.people), pairs, threshold),
+        fpir=rate_over_lists(float(fpir * pairs.people), pairs, threshold, half_listed),
         fpir_spread=_spread(false / (2 * half)),
     )
 
@@ -136,6 +139,16 @@ def _splits(
             tried[repeat] += probes.size
             false[repeat] += (best[side == other] >= threshold).sum()
     return thresholds.ravel(), found, tried, false
+
+
+def _typical(thresholds: NDArray[np.float64], pairs: Pairs, listed: int, fpir: float) -> float:
+    """Return the lowest of the rising thresholds at which lists of a length have at most that FPIR on average."""
+    low, high = -1, thresholds.size - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        hits = hits_at(pairs, float(thresholds[middle]))
+        low, high = (low, middle) if expected_fpir(hits, pairs.listed, [listed])[0] <= fpir else (middle, high)
+    return float(thresholds[high])
 
 
 def _halves(rng: np.random.Generator, size: int) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ A list drawn with replacement also has fewer different people on it, so that "an
 
 What is used instead keeps both axes and counts each part once, without drawing anything:
 
-- The part of the people is binomial: one yes or no each. It contains the part of the pairs.
+- The part of the people is binomial: one yes or no each. It contains the part of the pairs. For lists shorter than the
+  tested one it is the variance of each person's chance of an alert over all such lists (`expected_fpir`), and smaller.
 - The part of the list is what listed people add beyond chance. With u_j the people who reach listed person j and nobody
   else (what FPIR loses without j: Efron and Stein, The jackknife estimate of variance, Annals of Statistics 9, 1981),
   u_j(u_j - 1) / (n(n - 1)) estimates the square of j's own rate without bias, and products u_j u_k that of the mean.
@@ -28,17 +29,20 @@ not tell of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 from scipy import stats
 
 from lfr_plugins.lab.evaluation.statistics import _checks
+from lfr_plugins.lab.evaluation.statistics.listsize import expected_fpir
 from lfr_plugins.lab.evaluation.statistics.pairs import hits_at
 from lfr_plugins.lab.evaluation.statistics.rates import CONFIDENCE, interval, rate, upper_bound
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lfr_plugins.lab.evaluation.statistics.pairs import Pairs
 
 __all__ = ["ListRate", "fpir_over_lists", "rate_over_lists"]
@@ -52,101 +56,120 @@ class ListRate(Struct, frozen=True, kw_only=True):
     n: int
     """Non-mated people."""
     listed: int
+    """Length of the lists that it holds for."""
     pairs: int
-    """False pairs: a person who reaches two listed people makes two."""
+    """False pairs on the whole list: a person who reaches two listed people makes two."""
     value: float
     low: float
     high: float
     upper: float
     """One-sided upper bound."""
     design_effect: float
-    """Variance with the list's part over variance without; 1 where the list adds nothing to be seen."""
+    """Variance over that of as many people with one yes or no each; above 1 where the list adds to it."""
     effective_n: float
-    """Non-mated people who would tell as much, were the list not a matter of chance."""
+    """Non-mated people with one yes or no each who would tell as much, were the list not a matter of chance."""
     worst_listed: int
     """Most people that one listed person alone raises an alert for."""
     note: str | None = None
 
 
-def fpir_over_lists(pairs: Pairs, threshold: float, confidence: float = CONFIDENCE) -> ListRate:
-    """Return FPIR at a threshold with an interval that holds for other lists of the same length too.
+def fpir_over_lists(
+    pairs: Pairs, threshold: float, listed: int | None = None, *, confidence: float = CONFIDENCE
+) -> ListRate:
+    """Return FPIR at a threshold with an interval that holds for other lists of a length too, not for this one only.
 
     Args:
         pairs: non-mated people and the listed people they resemble, with a floor at or below the threshold.
         threshold: alert when similarity >= threshold.
+        listed: length of the lists, at most the tested one (which it is by default); FPIR is rarefied to it.
         confidence: a share.
 
     Returns:
         Without any false alert, the rule of three for the people; a note says that the list's part cannot be seen.
 
     Raises:
-        ValueError: the threshold lies below the floor, or fewer than two people or listed people are there.
+        ValueError: the threshold lies below the floor, fewer than two people or listed people are there, or `listed`
+            is not from 1 to their number.
     """
-    return rate_over_lists(int(np.count_nonzero(hits_at(pairs, threshold))), pairs, threshold, confidence)
+    size = pairs.listed if listed is None else listed
+    expected = float(expected_fpir(hits_at(pairs, threshold), pairs.listed, [size])[0])
+    return rate_over_lists(min(expected, 1.0) * pairs.people, pairs, threshold, size, confidence=confidence)
 
 
-def rate_over_lists(events: float, pairs: Pairs, threshold: float, confidence: float = CONFIDENCE) -> ListRate:
-    """Return what `fpir_over_lists` does for another count of people, with the list's part that the pairs show.
-
-    For a count on lists of another length (halves, say): the *relative* spread over lists is taken from the pairs.
+def rate_over_lists(
+    events: float, pairs: Pairs, threshold: float, listed: int, *, confidence: float = CONFIDENCE
+) -> ListRate:
+    """Return what `fpir_over_lists` does around another estimate, with the relative spread that the pairs show.
 
     Args:
         events: people with an alert among the n of the pairs; fractional for a mean over repeats.
         pairs: as above.
-        threshold: at which the pairs show how much listed people differ.
+        threshold: at which the pairs show how much people and listed people differ.
+        listed: as above.
         confidence: a share.
 
     Raises:
         ValueError: as above, or events are not within 0 and n.
     """
     _checks.share(confidence, "confidence")
-    n, listed = pairs.people, pairs.listed
-    if min(n, listed) < _LEAST:
-        raise ValueError(f"expected at least {_LEAST} non-mated and {_LEAST} listed people, got {n} and {listed}")
-    kept = pairs.similarities >= threshold
-    rows, columns = pairs.rows[kept], pairs.columns[kept]
-    alone = hits_at(pairs, threshold)[rows] == 1
-    own = np.bincount(columns[alone], minlength=listed).astype(np.float64)
-    effect, shrink = _design(events, n, own, confidence)
-    low, high = interval(events / effect * shrink[0], n / effect * shrink[0], confidence)
-    note = None
-    if not events:
-        note = (
-            f"{rate(0, n, confidence=confidence).note}; what other lists would do cannot be seen without a false alert"
+    n = pairs.people
+    if min(n, pairs.listed) < _LEAST or not 1 <= listed <= pairs.listed:
+        raise ValueError(
+            f"expected at least {_LEAST} non-mated and {_LEAST} listed people and lists no longer than the tested one, "
+            f"got {n}, {pairs.listed} and lists of {listed}"
         )
+    hits = hits_at(pairs, threshold)
+    kept = pairs.similarities >= threshold
+    alone = hits[pairs.rows[kept]] == 1
+    own = np.bincount(pairs.columns[kept][alone], minlength=pairs.listed).astype(np.float64)
+    effect, freedom = _design(hits, own, pairs.listed, listed) if 0 < events < n else (1.0, np.inf)
+    tails = ((1 - confidence) / 2, 1 - confidence)
+    two, one = (n / effect * float((stats.norm.isf(tail) / stats.t.isf(tail, freedom)) ** 2) for tail in tails)
+    value = events / n
+    low, high = interval(value * two, two, confidence)
+    nothing = (
+        f"{rate(0, n, confidence=confidence).note}; what other lists would do cannot be seen without a false alert"
+    )
     return ListRate(
         events=float(events),
         n=n,
         listed=listed,
-        pairs=len(rows),
-        value=events / n,
+        pairs=int(hits.sum()),
+        value=value,
         low=low,
         high=high,
-        upper=upper_bound(events / effect * shrink[1], n / effect * shrink[1], confidence),
+        upper=upper_bound(value * one, one, confidence),
         design_effect=effect,
         effective_n=n / effect,
         worst_listed=int(own.max()),
-        note=note,
+        note=None if events else nothing,
     )
 
 
 _LEAST = 2
 
 
-def _design(events: float, n: int, own: Any, confidence: float) -> tuple[float, tuple[float, float]]:
-    """Return the design effect, and the factors for so few degrees of freedom (of the interval, of the bound)."""
-    if not 0 < events < n or not own.any():
-        return 1.0, (1.0, 1.0)
+def _design(hits: NDArray[np.int64], own: NDArray[np.float64], tested: int, listed: int) -> tuple[float, float]:
+    """Return the design effect and its degrees of freedom.
+
+    Args:
+        hits: [n], listed people that each person reaches.
+        own: [N], people who reach that listed person and nobody else.
+        tested: N.
+        listed: length of the lists that the rate holds for.
+    """
+    n = hits.size
+    distinct, which = np.unique(hits, return_inverse=True)
+    chances = np.array([expected_fpir([one], tested, [listed])[0] for one in distinct])[which]
+    mean = float(chances.mean())
+    if not 0 < mean < 1:
+        return 1.0, np.inf
+    people = float(chances.var()) / n / mean**2
     beyond = own * (own - 1)
-    chance = (own.sum() ** 2 - (own**2).sum()) / (own.size - 1)
-    counted = int(own.sum())
-    relative = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * counted**2)
-    if relative == 0:
-        return 1.0, (1.0, 1.0)
-    value = events / n
-    people, lists = value * (1 - value) / n, value**2 * relative
-    freedom = min(float(beyond.sum() ** 2 / (beyond**2).sum()), own.size - 1)
-    freedom = (people + lists) ** 2 / (people**2 / (n - 1) + lists**2 / freedom)
-    tails = ((1 - confidence) / 2, 1 - confidence)
-    first, second = (float((stats.norm.isf(tail) / stats.t.isf(tail, freedom)) ** 2) for tail in tails)
-    return (people + lists) / people, (first, second)
+    chance = (own.sum() ** 2 - (own**2).sum()) / (tested - 1)
+    lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(own.sum(), 1.0) ** 2)
+    effect = (people + lists) / ((1 - mean) / mean / n)
+    if not lists:
+        return effect, np.inf
+    freedom = min(float(beyond.sum() ** 2 / (beyond**2).sum()), tested - 1)
+    return effect, (people + lists) ** 2 / (people**2 / (n - 1) + lists**2 / freedom)
