@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.quality import Gates
 
-__all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos"]
+__all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos", "read_photograph"]
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 OTHER_PICTURES = {
@@ -181,7 +181,7 @@ async def enrol(
 def _enrol_one(
     photo: Photo, reader: CameraPlugin, detector: Detector, embedder: Embedder, gates: Gates
 ) -> Enrolled | Rejected:
-    picture = _read(photo.path, reader)
+    picture = read_photograph(photo.path, reader)
     faces = detector.detect(picture)
     name = photo.path.name if photo.person == photo.path.stem else f"{photo.person}/{photo.path.name}"
     if len(faces) != 1:
@@ -218,7 +218,13 @@ def _erase(result: Enrolled | Rejected) -> None:
         result.portrait.erase()
 
 
-def _read(path: Path, reader: CameraPlugin) -> Picture:
+def read_photograph(path: Path, reader: CameraPlugin) -> Picture:
+    """Read one photograph with a camera plugin that takes a `path`.
+
+    Raises:
+        EnrolmentError: there was nothing in it.
+        Exception: whatever the plugin raises for a file that it cannot read.
+    """
     camera = reader.create(msgspec.convert({"path": str(path)}, reader.config))
     try:
         camera.open()

@@ -1,0 +1,242 @@
+"""Photographs become observations: which face, how good, and its templates. On all cores, and only once.
+
+What is kept of a photograph does not depend on any gate, weight or threshold, so that all of those can be judged
+later without looking at it again. Everything is computed by the plugins and functions that a run uses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from lfr_kernel.api import (
+    FaceQualities,
+    PermanentError,
+    describe,
+    embed_crops,
+    face_qualities,
+    mirror,
+    similarity_transforms,
+)
+from lfr_plugins.lab.evaluation.store import digest_of, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lfr_kernel.api import Detections, Detector, Embedder, Picture
+    from lfr_plugins.lab.evaluation.store import Store
+
+__all__ = ["Models", "Observation", "Observations", "UnreadableError", "cores", "observe", "the_face"]
+
+VERSION = "1"
+"""Rises when what is computed of a photograph changes: what older versions have stored is then not asked for."""
+_AT_ONCE = 64
+"""Results that are stored together."""
+_NAMED = 20
+
+
+class UnreadableError(PermanentError, ValueError):
+    """Photographs cannot be read; the text names them."""
+
+
+class Models(Struct, frozen=True, kw_only=True, eq=False):
+    """What an evaluation computes with."""
+
+    read: Callable[[Path], Picture]
+    detector: Detector
+    embedder: Embedder
+    settings: str
+    """Whatever else of a profile changes which faces are found, spelled out: part of every key."""
+
+
+class Observation(Struct, frozen=True, kw_only=True, eq=False):
+    """What was seen on one photograph. Without a face everything but the digest is None."""
+
+    digest: str
+    """SHA-256 of the file."""
+    faces: int
+    """How many were found."""
+    measures: tuple[float, ...] | None = None
+    """The fields of `FaceQualities`, in their order."""
+    plain: bytes | None = None
+    """float32 [D]: the template, L2-normalised."""
+    mirrored: bytes | None = None
+    """float32 [D]: that of the mirror image."""
+
+
+class Observations(Struct, frozen=True, kw_only=True, eq=False):
+    """R photographs, as arrays; rows without a face hold zeros."""
+
+    digests: tuple[str, ...]
+    faces: NDArray[np.int64]
+    """int64 [R]: how many faces were found."""
+    qualities: FaceQualities
+    """Of R faces."""
+    plain: NDArray[np.float32]
+    """float32 [R, D]."""
+    mirrored: NDArray[np.float32]
+    """float32 [R, D]."""
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def observe(
+    paths: Sequence[Path],
+    models: Models,
+    store: Store,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Observations:
+    """Look at photographs, or remember what was seen.
+
+    Args:
+        paths: of R photographs.
+        models: what looks.
+        store: what remembers; what was seen is in it even when this is interrupted.
+        progress: told (done, all) now and then.
+
+    Raises:
+        UnreadableError: photographs cannot be read. All of them are named, and the others are in the store.
+    """
+    identity = (VERSION, models.detector.digest, models.embedder.digest, models.settings)
+    workers = max(1, min(cores(), models.detector.max_concurrency, models.embedder.max_concurrency))
+    found: dict[int, Observation] = {}
+    unreadable: list[str] = []
+    fresh: dict[str, bytes] = {}
+    with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
+        try:
+            for number, result in _in_turn(pool, _tasks(paths, models, store, identity), 2 * workers):
+                if isinstance(result, str):
+                    unreadable.append(result)
+                else:
+                    key, observation = result
+                    found[number] = observation
+                    if key is not None:
+                        fresh[key] = msgspec.msgpack.encode(observation)
+                if len(fresh) >= _AT_ONCE:
+                    store.put(fresh)
+                    fresh = {}
+                progress(len(found) + len(unreadable), len(paths))
+        finally:
+            pool.shutdown(cancel_futures=True)
+            store.put(fresh)
+    if unreadable:
+        more = [f"and {len(unreadable) - _NAMED} more"] if len(unreadable) > _NAMED else []
+        raise UnreadableError(
+            f"{len(unreadable)} of {len(paths)} photographs cannot be read; repair them, or take their lines out of "
+            "the protocol:\n" + "\n".join(f"  {one}" for one in (*sorted(unreadable)[:_NAMED], *more))
+        )
+    return _arrays([found[number] for number in range(len(paths))], models.embedder.dimension)
+
+
+Result = tuple[str | None, Observation] | str
+"""The key if it is new, and what was seen; or a text that names what cannot be read."""
+
+
+def _tasks(
+    paths: Sequence[Path], models: Models, store: Store, identity: tuple[str, ...]
+) -> Iterator[tuple[int, Result | Callable[[], Result]]]:
+    """Yield each photograph with what is known of it already, or with what finds out."""
+    for number, path in enumerate(paths):
+        try:
+            digest = digest_of(path)
+        except OSError as error:
+            yield number, f"{path}: {error.strerror or error}"
+            continue
+        key = key_of("photograph", digest, *identity)
+        known = store.get(key)
+        if known is not None:
+            yield number, (None, msgspec.msgpack.decode(known, type=Observation))
+        else:
+            yield number, lambda path=path, digest=digest, key=key: _look(path, digest, key, models)  # type: ignore[misc]
+
+
+def _in_turn(
+    pool: ThreadPoolExecutor, tasks: Iterator[tuple[int, Result | Callable[[], Result]]], ahead: int
+) -> Iterator[tuple[int, Result]]:
+    """Run what has to be run, a few ahead of whoever takes the results, so that memory stays flat."""
+    running: dict[Future[Result], int] = {}
+    for number, task in tasks:
+        if not callable(task):
+            yield number, task
+            continue
+        running[pool.submit(task)] = number
+        if len(running) >= ahead:
+            yield from _finished(running)
+    while running:
+        yield from _finished(running)
+
+
+def _finished(running: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield running.pop(future), future.result()
+
+
+def _look(path: Path, digest: str, key: str, models: Models) -> Result:
+    try:
+        picture = models.read(path)
+    except Exception as error:  # noqa: BLE001  (whatever the reader says, the photograph is named)
+        return f"{path}: {describe(error)}"
+    return key, _seen(picture, digest, models)
+
+
+def _seen(picture: Picture, digest: str, models: Models) -> Observation:
+    found = models.detector.detect(picture)
+    if not len(found):
+        return Observation(digest=digest, faces=0)
+    face = the_face(found, picture.size)
+    one = slice(face, face + 1)
+    (affine,) = similarity_transforms(found.landmarks[one], models.embedder.landmark_template)
+    crops = picture.patch(affine, models.embedder.crop_size)[np.newaxis]
+    measured = face_qualities(found.boxes[one], found.landmarks[one], found.confidences[one], crops)
+    templates = embed_crops(models.embedder, np.concatenate((crops, mirror(crops))), mirrored=False)
+    return Observation(
+        digest=digest,
+        faces=len(found),
+        measures=tuple(float(getattr(measured, name)[0]) for name in FaceQualities.__struct_fields__),
+        plain=templates[0].tobytes(),
+        mirrored=templates[1].tobytes(),
+    )
+
+
+def the_face(found: Detections, size: tuple[int, int]) -> int:
+    """Return which of several faces a photograph in a protocol is of: a large one near the middle.
+
+    The one whose size (the root of its area), less its distance from the middle of the picture, is the largest, as far
+    as the detector is sure of it. Photographs of a watchlist have one face; those of data sets have bystanders.
+    """
+    corners = found.boxes.astype(np.float64)
+    extent = corners[:, 2:] - corners[:, :2]
+    away = np.linalg.norm((corners[:, :2] + corners[:, 2:]) / 2 - np.array(size) / 2, axis=1)
+    return int((np.sqrt(extent.prod(axis=1)) * found.confidences - away).argmax())
+
+
+def _arrays(seen: Sequence[Observation], dimension: int) -> Observations:
+    names = FaceQualities.__struct_fields__
+    nothing = (0.0,) * len(names)
+    measures = np.array([one.measures or nothing for one in seen], np.float64).reshape(len(seen), len(names))
+    blank = bytes(4 * dimension)
+
+    def stacked(blobs: list[bytes]) -> NDArray[Any]:
+        return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dimension)
+
+    return Observations(
+        digests=tuple(one.digest for one in seen),
+        faces=np.array([one.faces for one in seen], np.int64),
+        qualities=FaceQualities(**dict(zip(names, measures.T, strict=True))),
+        plain=stacked([one.plain or blank for one in seen]),
+        mirrored=stacked([one.mirrored or blank for one in seen]),
+    )

@@ -1,0 +1,316 @@
+"""Passages become scores: one a person. The mathematics of pooling, enrolment and the sequential rule is the kernel's.
+
+A person is the unit. Whoever passes several times counts once: a non-mated person by the highest of the passages (an
+alert at any of them is a false alert), a mated one by the lower median (found in half of them or more). Whoever was
+never found by the detector, never good enough, or could not be enrolled has -inf, and stays in every denominator.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lfr_kernel.api import Added, Pool, gated, outliers, pool_photographs, required_similarity
+from lfr_plugins.lab.evaluation.statistics import Pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from lfr_kernel.api import Gates
+    from lfr_plugins.lab.evaluation.observation import Observations
+    from lfr_plugins.lab.evaluation.protocol import Row
+
+__all__ = ["Faces", "Gallery", "Recipe", "Scores", "Walk", "enrol", "passages_of", "score"]
+
+FLOOR = 0.2
+"""Pairs of a non-mated and a listed person below this are not kept: no threshold may be set so low."""
+_BLOCK = 256
+"""Passages compared with the list at a time."""
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """What a profile makes of faces, and what could be made of them instead."""
+
+    gates: Gates
+    """For faces that pass."""
+    enrolment: Gates
+    """For listed photographs."""
+    threshold_margin: float
+    """`early_margin` of the watchlist."""
+    live_mirrored: bool
+    listed_mirrored: bool = True
+    weight: Literal["quality", "equal"] = "quality"
+    several: Literal["mean", "nearest"] = "mean"
+    """How several photographs of one person are listed: as their mean, or each by itself."""
+    most_looks: int | None = None
+    """Faces of a passage that are used, in the order of the protocol; all when None."""
+
+
+class Faces(Struct, frozen=True, kw_only=True, eq=False):
+    """The faces of one passage, in the order in which they were seen, over the gates."""
+
+    templates: NDArray[np.float32]
+    """float32 [K, D], L2-normalised; K may be 0."""
+    weights: NDArray[np.float64]
+    """float64 [K], positive."""
+
+
+class Walk(Struct, frozen=True, kw_only=True, eq=False):
+    """One passage of one person, whatever it was seen on."""
+
+    identity: str
+    passage: str
+    faces: Faces
+    lost: str | None = None
+    """Why nothing could be searched: `no_face`, or the most frequent gate."""
+
+
+class Gallery(Struct, frozen=True, kw_only=True, eq=False):
+    """Who is listed."""
+
+    persons: tuple[str, ...]
+    """N people."""
+    templates: NDArray[np.float32]
+    """float32 [M, D], L2-normalised; M is N unless each photograph is listed by itself."""
+    rows_of: NDArray[np.int64]
+    """int64 [M]: which of the N people each row is."""
+    refused: Mapping[str, str]
+    """People who could not be listed, and why."""
+    photographs: int
+    """How many were used."""
+    rejected: Mapping[str, int]
+    """Photographs that were not, by reason."""
+
+
+class Scores(Struct, frozen=True, kw_only=True, eq=False):
+    """One score a person, and what led to it."""
+
+    mated: tuple[str, ...]
+    """n_m people."""
+    own: NDArray[np.float64]
+    """float64 [n_m]: similarity to the right listed person, under the sequential rule; -inf where there is none."""
+    own_column: NDArray[np.int64]
+    """int64 [n_m]: which of the N listed people that is; -1 for whoever could not be listed."""
+    ranked_first: NDArray[np.bool_]
+    """bool [n_m]: nobody else listed was nearer, at the last look."""
+    others: NDArray[np.float64]
+    """float64 [n_m]: highest similarity to anybody else listed: an alert for the wrong person."""
+    nonmated: tuple[str, ...]
+    """n_n people."""
+    pairs: Pairs
+    """The non-mated people and the listed ones they resemble."""
+    looks_mated: NDArray[np.int64]
+    """int64 [n_m]: faces pooled in the passage that counts."""
+    looks_nonmated: NDArray[np.int64]
+
+    @property
+    def nearest(self) -> NDArray[np.float64]:
+        """float64 [n_n]: the highest similarity of each non-mated person to anybody listed; -inf below the floor."""
+        best = np.full(self.pairs.people, -np.inf)
+        np.maximum.at(best, self.pairs.rows, self.pairs.similarities)
+        return best
+
+
+def _templates(seen: Observations, rows: Sequence[int], *, mirrored: bool) -> NDArray[np.float32]:
+    plain = seen.plain[list(rows)]
+    if not mirrored:
+        return plain
+    both = plain + seen.mirrored[list(rows)]
+    return np.asarray(both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def enrol(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations, recipe: Recipe) -> Gallery:
+    """List people, as enrolment does: gates, no photograph that disagrees with its person's others, one mean a person.
+
+    Args:
+        photographs: rows of the protocol with the roles `watchlist` and `filler`.
+        numbers: where each stands in `seen`.
+        seen: what was observed.
+        recipe: how.
+    """
+    closed = gated(seen.qualities, recipe.enrolment)
+    rejected: dict[str, int] = {}
+    why: dict[str, str] = {}
+    kept: list[tuple[str, str, int]] = []
+    for row, number in zip(photographs, numbers, strict=True):
+        reason = "no_face" if not seen.faces[number] else closed[number]
+        if reason is None:
+            kept.append((row.identity, row.name, number))
+        else:
+            rejected[reason] = rejected.get(reason, 0) + 1
+            why.setdefault(row.identity, reason)
+    templates = _templates(seen, [number for _, _, number in kept], mirrored=recipe.listed_mirrored)
+    unfit = outliers(templates, [person for person, _, _ in kept], [name for _, name, _ in kept])
+    listed: dict[str, list[int]] = {}
+    for place, (person, _, _) in enumerate(kept):
+        if place in unfit:
+            rejected["self_outlier"] = rejected.get("self_outlier", 0) + 1
+            why.setdefault(person, "self_outlier")
+        else:
+            listed.setdefault(person, []).append(place)
+    # Each row of the matrix, with the places of the photographs that it is the mean of.
+    rows = [
+        (owner, part)
+        for owner, places in enumerate(listed.values())
+        for part in ([places] if recipe.several == "mean" else [[place] for place in places])
+    ]
+    matrix = np.zeros((len(rows), templates.shape[1]), np.float32)
+    for out, (_, part) in zip(matrix, rows, strict=True):
+        pool_photographs(templates[part], out)
+    return Gallery(
+        persons=tuple(listed),
+        templates=matrix,
+        rows_of=np.array([owner for owner, _ in rows], np.int64),
+        refused={person: reason for person, reason in why.items() if person not in listed},
+        photographs=sum(map(len, listed.values())),
+        rejected=rejected,
+    )
+
+
+def passages_of(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations, recipe: Recipe) -> list[Walk]:
+    """Return the passages that photographs make: those of one person and one value of the column `passage`."""
+    closed = gated(seen.qualities, recipe.gates)
+    weights = seen.qualities.overall
+    grouped: dict[tuple[str, str], list[int]] = {}
+    for row, number in zip(photographs, numbers, strict=True):
+        grouped.setdefault((row.identity, row.passage), []).append(number)
+    walks = []
+    for (identity, passage), members in grouped.items():
+        good = [number for number in members if seen.faces[number] and closed[number] is None]
+        reasons = [
+            ("no_face" if not seen.faces[number] else str(closed[number])) for number in members if number not in good
+        ]
+        walks.append(
+            Walk(
+                identity=identity,
+                passage=passage,
+                faces=Faces(templates=_templates(seen, good, mirrored=recipe.live_mirrored), weights=weights[good]),
+                lost=None if good else max(reasons, key=reasons.count),
+            )
+        )
+    return walks
+
+
+def score(gallery: Gallery, mated: Sequence[Walk], nonmated: Sequence[Walk], recipe: Recipe) -> Scores:
+    """Compare every passage with everybody listed, under the sequential rule, and count each person once."""
+    columns = {person: column for column, person in enumerate(gallery.persons)}
+    own, others, first, looks = _mated(gallery, mated, columns, recipe)
+    pairs, names, looks_nonmated = _nonmated(gallery, nonmated, recipe)
+    return Scores(
+        mated=tuple(own),
+        own=np.array(list(own.values()), np.float64),
+        own_column=np.array([columns.get(person, -1) for person in own], np.int64),
+        ranked_first=np.array(list(first.values()), np.bool_),
+        others=np.array(list(others.values()), np.float64),
+        nonmated=names,
+        pairs=pairs,
+        looks_mated=np.array(list(looks.values()), np.int64),
+        looks_nonmated=looks_nonmated,
+    )
+
+
+def _mated(
+    gallery: Gallery, walks: Sequence[Walk], columns: Mapping[str, int], recipe: Recipe
+) -> tuple[dict[str, float], dict[str, float], dict[str, bool], dict[str, int]]:
+    passed: dict[str, list[tuple[float, float, bool, int]]] = {}
+    for walk, (ruled, last, looks) in zip(walks, _compared(gallery, walks, recipe), strict=True):
+        column = columns.get(walk.identity)
+        rest = np.ones(len(ruled), np.bool_)
+        if column is not None:
+            rest[column] = False
+        similarity = -np.inf if column is None else float(ruled[column])
+        wrong = float(ruled[rest].max(initial=-np.inf))
+        is_first = column is not None and looks > 0 and bool(last[column] > last[rest].max(initial=-np.inf))
+        passed.setdefault(walk.identity, []).append((similarity, wrong, is_first, looks))
+    counted = {person: sorted(ones)[(len(ones) - 1) // 2] for person, ones in passed.items()}
+    worst = {person: max(one[1] for one in ones) for person, ones in passed.items()}
+    return (
+        {person: one[0] for person, one in counted.items()},
+        worst,
+        {person: one[2] for person, one in counted.items()},
+        {person: one[3] for person, one in counted.items()},
+    )
+
+
+def _nonmated(
+    gallery: Gallery, walks: Sequence[Walk], recipe: Recipe
+) -> tuple[Pairs, tuple[str, ...], NDArray[np.int64]]:
+    numbers = {person: number for number, person in enumerate(dict.fromkeys(walk.identity for walk in walks))}
+    best: dict[tuple[int, int], float] = {}
+    most = np.zeros(len(numbers), np.int64)
+    for walk, (ruled, _, looks) in zip(walks, _compared(gallery, walks, recipe), strict=True):
+        number = numbers[walk.identity]
+        most[number] = max(most[number], looks)
+        for column in np.flatnonzero(ruled >= FLOOR).tolist():
+            best[number, column] = max(best.get((number, column), -np.inf), float(ruled[column]))
+    keys = np.array(list(best), np.int64).reshape(-1, 2)
+    pairs = Pairs(
+        people=len(numbers),
+        listed=len(gallery.persons),
+        rows=keys[:, 0],
+        columns=keys[:, 1],
+        similarities=np.array(list(best.values()), np.float64),
+        floor=FLOOR,
+    )
+    return pairs, tuple(numbers), most
+
+
+def _compared(
+    gallery: Gallery, walks: Sequence[Walk], recipe: Recipe
+) -> Iterable[tuple[NDArray[np.float64], NDArray[np.float64], int]]:
+    """Yield for each passage the score against everybody listed, the similarity at the last look, and its looks."""
+    for start in range(0, len(walks), _BLOCK):
+        block = walks[start : start + _BLOCK]
+        pooled = [_looks(walk.faces, recipe) for walk in block]
+        found = np.concatenate(pooled) @ gallery.templates.T
+        ends = np.cumsum([len(one) for one in pooled])
+        for one, end in zip(pooled, ends.tolist(), strict=True):
+            yield _ruled(found[end - len(one) : end].astype(np.float64), gallery, recipe)
+
+
+def _ruled(
+    similarities: NDArray[np.float64], gallery: Gallery, recipe: Recipe
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Reduce [looks, M] similarities to one score for each of N people, as the index decides.
+
+    Somebody alerts early when the similarity after k faces reaches threshold + margin / k, and at the end when it
+    reaches the threshold: when the highest of those differences does.
+    """
+    looks = len(similarities)
+    people = len(gallery.persons)
+    if not looks:
+        nothing = np.full(people, -np.inf)
+        return nothing, nothing, 0
+    nearest = np.full((people, looks), -np.inf)
+    np.maximum.at(nearest, gallery.rows_of, similarities.T)
+    margins = np.array([required_similarity(0.0, recipe.threshold_margin, faces) for faces in range(1, looks + 1)])
+    margins[-1] = 0.0
+    return (nearest - margins).max(axis=1), nearest[:, -1], looks
+
+
+def _looks(faces: Faces, recipe: Recipe) -> NDArray[np.float32]:
+    """Return the pooled template after 1, 2 … K faces, float32 [K, D], without those that disagree with the pool."""
+    count = len(faces.templates)
+    most = count if recipe.most_looks is None else min(count, recipe.most_looks)
+    pool = Pool(faces.templates.shape[1])
+    pooled = np.zeros((most, faces.templates.shape[1]), np.float32)
+    filled = 0
+    for template, quality in zip(faces.templates[:most], faces.weights[:most].tolist(), strict=True):
+        added = pool.add(template, quality if recipe.weight == "quality" else 1.0)
+        if added is Added.SPLIT:
+            break
+        if added is Added.POOLED:
+            pool.write_mean(pooled[filled])
+            filled += 1
+    pool.erase()
+    return pooled[:filled]
+
+
+def with_looks(recipe: Recipe, looks: int) -> Recipe:
+    """Return the same recipe for the first so many faces of each passage."""
+    return replace(recipe, most_looks=looks)
