@@ -34,7 +34,7 @@ from lfr_kernel.stages.index import Candidates, Index
 from lfr_kernel.stages.measure import Quantiles
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
-from lfr_kernel.stages.tracker import TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.stages.tracker import Seen, TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.telemetry import Summary
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Registry",
     "Retention",
     "RetentionPlugin",
+    "Seen",
     "Session",
     "SinkContext",
     "SinkPlugin",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.ledger import Entry, Ledger
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.pooling import Added
+from lfr_kernel.stages.tally import IndexedFacts, IndexedTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +38,6 @@ __all__ = ["Candidates", "Gallery", "Index", "IndexFacts", "IndexHost"]
 
 CANDIDATES = 8
 """How many entries are asked for: a person may be listed with several photographs."""
-PROBE_DEADLINE_NS = 10_000_000_000
-"""How long a passage that is over waits for probes that are still on their way."""
-PASSAGE_DEADLINE_NS = 300_000_000_000
-"""How long a passage that is not over may go without news before its pool is erased."""
 
 
 class Candidates(Struct, frozen=True, kw_only=True, eq=False):
@@ -113,6 +110,7 @@ class IndexFacts(Struct, frozen=True, kw_only=True):
     late: int
     """Probes that came after their passage had been settled."""
     dropped: dict[str, int]
+    cameras: dict[str, IndexedFacts]
     search_ms: Quantiles
 
 
@@ -172,6 +170,7 @@ class IndexHost(Actor):
         self._ledger = Ledger()
         self._untold: deque[Outcome] = deque()
         self._counts: Counter[str] = Counter()
+        self._tallies: defaultdict[str, IndexedTally] = defaultdict(IndexedTally)
         self._dropped: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -210,16 +209,21 @@ class IndexHost(Actor):
     async def handle_batch(self, messages: Sequence[Probe | ProbeLost | Passage]) -> None:
         """Pool and search the probes, then see which passages are settled."""
         grown: dict[str, tuple[Entry, Probe]] = {}
+        pooled: dict[int, Added] = {}
         splits: list[PassageSplit] = []
-        for message in messages:
+        for number, message in enumerate(messages):
             entry = self._find(message)
-            if entry is not None and isinstance(message, Probe) and self._pool(entry, message, splits):
-                grown[entry.passage] = (entry, message)
-        if grown:
+            if entry is not None and isinstance(message, Probe):
+                pooled[number] = self._pool(entry, message, splits)
+                if pooled[number] is Added.POOLED:
+                    grown[entry.passage] = (entry, message)
+        for entry, _ in grown.values():
+            entry.unlisted = not self._entries
+        if grown and self._entries:
             await self._search(list(grown.values()))
         # Nothing was booked before the search was over: a batch that fails comes again, message by message.
-        for message in messages:
-            self._book(message)
+        for number, message in enumerate(messages):
+            self._book(message, added=pooled.get(number))
         self._booked = messages
         for split in splits:
             await self.emit(split)
@@ -229,12 +233,13 @@ class IndexHost(Actor):
     def _find(self, message: Probe | ProbeLost | Passage) -> Entry | None:
         return self._ledger.find(message.passage, message.camera, self._dimension, self.clock.monotonic_ns())
 
-    def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None) -> None:
+    def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None, added: Added | None = None) -> None:
         """Count one message, erase it, and settle its passage if that is complete now.
 
         Args:
             message: a probe, the loss of one, or the end of a passage.
             lost: why the message died instead of being handled.
+            added: what became of a probe's template.
         """
         entry = self._find(message)
         if isinstance(message, Passage):
@@ -243,7 +248,7 @@ class IndexHost(Actor):
             self._ledger.answer(message.passage, message.reason if isinstance(message, ProbeLost) else lost)
         if isinstance(message, Probe):
             message.erase()
-            self._counts["late"] += entry is None
+            self._tallies[message.camera].answer(added, lost)
         if entry is not None and entry.is_complete:
             self._settle([entry])
 
@@ -255,16 +260,12 @@ class IndexHost(Actor):
         while self._untold:
             await self.emit(self._untold.popleft())
 
-    def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> bool:
-        added = entry.pool.add(probe.template.array, probe.quality)
-        if added is Added.POOLED:
-            self._counts["pooled"] += 1
-            return True
-        self._counts["outliers"] += 1
+    def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> Added:
+        added = entry.add(probe)
         if added is Added.SPLIT:
             self._counts["splits"] += 1
             splits.append(PassageSplit(passage=entry.passage, camera=entry.camera))
-        return False
+        return added
 
     async def _search(self, grown: Sequence[tuple[Entry, Probe]]) -> None:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
@@ -281,6 +282,7 @@ class IndexHost(Actor):
         for (entry, probe), rows, similarities in zip(
             grown, found.entries.tolist(), found.similarities.tolist(), strict=True
         ):
+            self._tallies[entry.camera].searched += not entry.searched
             entry.searched = entry.pool.count
             if rows and rows[0] >= 0:
                 entry.best = similarities[0] if entry.best is None else max(entry.best, similarities[0])
@@ -313,11 +315,8 @@ class IndexHost(Actor):
 
     async def tick(self) -> None:
         """Settle passages past their deadline."""
-        now_ns = self.clock.monotonic_ns()
-        for entry in self._ledger:
-            limit_ns = PROBE_DEADLINE_NS if entry.end is not None else PASSAGE_DEADLINE_NS
-            if now_ns - entry.touched_ns > limit_ns:
-                self._settle([entry], None if entry.searched else "deadline")
+        for entry in self._ledger.overdue(self.clock.monotonic_ns()):
+            self._settle([entry], None if entry.is_judged else "deadline")
         await self._tell()
 
     async def answer(self, request: Any) -> Any:
@@ -358,7 +357,7 @@ class IndexHost(Actor):
     async def finish(self) -> None:
         """Settle what is left: its probes will not come any more."""
         for entry in self._ledger:
-            self._settle([entry], None if entry.searched else "unanswered")
+            self._settle([entry], None if entry.is_judged else "unanswered")
         await self._tell()
 
     async def teardown(self) -> None:
@@ -381,16 +380,18 @@ class IndexHost(Actor):
 
     def facts(self) -> IndexFacts:
         """Return a snapshot."""
+        cameras = {name: tally.facts() for name, tally in self._tallies.items()}
         return IndexFacts(
             entries=self._entries if self._index is not None else 0,
             generation=self._generation,
             open_passages=len(self._ledger),
-            pooled=self._counts["pooled"],
-            outliers=self._counts["outliers"],
+            pooled=sum(camera.pooled for camera in cameras.values()),
+            outliers=sum(camera.outliers for camera in cameras.values()),
             splits=self._counts["splits"],
             searches=self._counts["searches"],
-            late=self._counts["late"],
+            late=sum(camera.lost.get("late", 0) for camera in cameras.values()),
             dropped=dict(self._dropped),
+            cameras=cameras,
             search_ms=self._durations.quantiles(),
         )
 
