@@ -125,7 +125,8 @@ async def enrol(
     so that nobody is left off a list by accident.
 
     Args:
-        photos: what `find_photos` found.
+        photos: what `find_photos` found. None at all makes a list of nobody: whoever builds a profile in code may ask
+            for that with `images=()`, a profile in a file may not.
         reader: the camera plugin that reads stills; its config takes `path`.
         detector: finds the face.
         embedder: makes the template; the mirror image is averaged in.
@@ -133,7 +134,7 @@ async def enrol(
         progress: told (done, all) after each.
 
     Raises:
-        EnrolmentError: a file cannot be read, or nobody is left.
+        EnrolmentError: a file cannot be read, or of some photographs nobody is left.
     """
     results: dict[int, Enrolled | Rejected] = {}
     waiting = iter(range(len(photos)))
@@ -164,7 +165,7 @@ async def enrol(
     ordered = [results[number] for number in range(len(photos))]
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
     rejected = [result for result in ordered if isinstance(result, Rejected)]
-    if not enrolled:
+    if photos and not enrolled:
         reasons = "; ".join(f"{one.photo}: {one.reason}" for one in rejected[:5])
         raise EnrolmentError(f"nobody could be enrolled, all {len(photos)} photographs were rejected: {reasons}")
     return Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
