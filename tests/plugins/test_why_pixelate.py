@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
@@ -63,12 +64,11 @@ def test_pictures_that_differ_only_within_the_blocks_cannot_be_told_apart(
     if not found:
         return
     ((left, top, right, bottom),) = found
-    other[top:bottom, left:right] = other[top:bottom, left:right]
     rng = np.random.default_rng(seed)
     columns = np.linspace(left, right, min(BLOCKS, right - left) + 1).round().astype(int)
     rows = np.linspace(top, bottom, min(BLOCKS, bottom - top) + 1).round().astype(int)
-    for above, below in zip(rows[:-1], rows[1:], strict=True):
-        for before, after in zip(columns[:-1], columns[1:], strict=True):
+    for above, below in pairwise(rows):
+        for before, after in pairwise(columns):
             block = other[above:below, before:after]
             block[:] = rng.permutation(block.reshape(-1, 3)).reshape(block.shape)
     pixelate(canvas, found)
@@ -121,16 +121,12 @@ def test_what_is_written_shows_no_face_of_the_frame(size: tuple[int, int], tmp_p
     for data in (draft.read_bytes(), finished):
         written = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         for number, (left, top, right, bottom) in enumerate(widened(faces, scale, shown)):
-            if number == 1 and data is finished:
-                # Within the frame that is drawn around this face.
-                edges = [round(float(edge) * scale) for edge in faces[number]]
-                left, top, right, bottom = (
-                    edges[0] + FRAME_PX,
-                    edges[1] + FRAME_PX,
-                    edges[2] - FRAME_PX,
-                    edges[3] - FRAME_PX,
-                )
             inside = np.asarray(written[top:bottom, left:right])
+            if number == 1 and data is finished:
+                within = [round(float(edge) * scale) for edge in faces[number]]
+                inside = np.asarray(
+                    written[within[1] + FRAME_PX : within[3] - FRAME_PX, within[0] + FRAME_PX : within[2] - FRAME_PX]
+                )
             assert inside.size
             assert runs(inside) <= BLOCKS
             assert runs(inside.swapaxes(0, 1)) <= BLOCKS

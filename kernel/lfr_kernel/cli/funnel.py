@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["funnel_tables", "reasons"]
 
-LONGEST_NAME = 14
+EXACT_BELOW = 100_000
+LONGEST_NAME = 12
 """Columns for the name of a camera: what is longer goes on in the next line."""
 
 
@@ -48,13 +49,20 @@ def _table(unit: str, steps: Sequence[str]) -> Table:
 
 def _row(table: Table, name: str, steps: Sequence[int], counts: Sequence[int] = ()) -> None:
     """Add a line: `steps` with their shares of the one before, `counts` bare: alerts are no share of anything."""
-    cells = [_share(count, steps[number - 1]) if number else str(count) for number, count in enumerate(steps)]
-    table.add_row(Text(name), *cells, *(str(count) for count in counts))
+    cells = [_share(count, steps[number - 1]) if number else _short(count) for number, count in enumerate(steps)]
+    table.add_row(Text(name), *cells, *(_short(count) for count in counts))
 
 
 def _share(count: int, of: int) -> Text:
-    share = f" {count / of:>4.0%}" if of else ""
-    return Text.assemble(str(count), (share, "dim"))
+    share = f" {count / of:.0%}" if of else ""
+    return Text.assemble(_short(count), (share, "dim"))
+
+
+def _short(count: int) -> str:
+    """Return a count in five signs at most: `--json` has it whole."""
+    if count < EXACT_BELOW:
+        return str(count)
+    return f"{count // 1_000}k" if count < EXACT_BELOW * 100 else f"{count // 1_000_000}M"
 
 
 def _losses(

@@ -51,7 +51,7 @@ _PAGE = """<!doctype html>
 <body>
 <h1>{clip}</h1>
 <p>{headline}</p>
-<p class="dim">Every face in every picture is pixelated, and cannot be brought back; all else is reduced, too.
+<p class="dim">Every face that was found is pixelated in every picture, for good; all else in it is reduced, too.
 A similarity is a cosine beside its threshold, no percentage. An alert is a proposal: a person decides.</p>
 <p class="dim">Permit: {permit}</p>
 <h2>What would help</h2>

@@ -215,7 +215,7 @@ def _notes(watched: Watched, funnel: CameraFunnel, profile: Profile) -> list[str
         )
     notes += [f"Photograph {photo} was rejected: {why}." for photo, why in summary.watchlist.rejected.items()]
     notes += [
-        f"The stage {name} failed {actor.restarts} times: {actor.last_error}."
+        f"The stage {name} failed (restarts: {actor.restarts}): {actor.last_error}."
         for name, actor in summary.actors.items()
         if actor.restarts
     ]
