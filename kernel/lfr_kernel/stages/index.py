@@ -236,10 +236,7 @@ class IndexHost(Actor):
     def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None, added: Added | None = None) -> None:
         """Count one message, erase it, and settle its passage if that is complete now.
 
-        Args:
-            message: a probe, the loss of one, or the end of a passage.
-            lost: why the message died instead of being handled.
-            added: what became of a probe's template.
+        `lost` says why it died instead of being handled, `added` what became of the template of a probe that did not.
         """
         entry = self._find(message)
         if isinstance(message, Passage):
@@ -249,6 +246,8 @@ class IndexHost(Actor):
         if isinstance(message, Probe):
             message.erase()
             self._tallies[message.camera].answer(added, lost)
+        if entry is not None and added in {Added.HELD, Added.SPLIT}:
+            entry.outliers += 1
         if entry is not None and entry.is_complete:
             self._settle([entry])
 
@@ -261,7 +260,7 @@ class IndexHost(Actor):
             await self.emit(self._untold.popleft())
 
     def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> Added:
-        added = entry.add(probe)
+        added = entry.pool.add(probe.template.array, probe.quality)
         if added is Added.SPLIT:
             self._counts["splits"] += 1
             splits.append(PassageSplit(passage=entry.passage, camera=entry.camera))

@@ -10,12 +10,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lfr_kernel.messages import Outcome, Passage, Verdict
-from lfr_kernel.stages.pooling import Added, Pool
+from lfr_kernel.stages.pooling import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from lfr_kernel.messages import Probe
 
 __all__ = ["PASSAGE_DEADLINE_NS", "PROBE_DEADLINE_NS", "Entry", "Ledger"]
 
@@ -57,12 +55,6 @@ class Entry:
         self.best: float | None = None
         self.end: Passage | None = None
 
-    def add(self, probe: Probe) -> Added:
-        """Pool the template of a probe, and say what became of it."""
-        added = self.pool.add(probe.template.array, probe.quality)
-        self.outliers += added is not Added.POOLED
-        return added
-
     @property
     def is_complete(self) -> bool:
         """Whether it is over and nothing of it is still on its way."""
@@ -93,7 +85,8 @@ class Entry:
             camera=self.camera,
             verdict=verdict,
             reason=why,
-            probes=self.searched or self.pool.count,
+            # A template whose search failed is in the pool, and counts as lost.
+            probes=self.pool.count if self.unlisted else self.searched,
             seconds=(end.ended_stream_ns - end.began_stream_ns) / 1e9 if end else 0.0,
             first_probe_s=end.first_probe_ns / 1e9 if end and end.first_probe_ns is not None else None,
             best_similarity=self.best,
