@@ -318,7 +318,8 @@ async def test_a_probe_that_kills_the_index_alone_is_counted_once(
     host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     made = Made(Faults({2: RuntimeError("index is corrupt")}))
-    async with host(hosted_index(made, lane)) as hosted:
+    actor = hosted_index(made, lane)
+    async with host(actor) as hosted:
         await hosted.send(probe(0, STRANGER))
         await hosted.send(end(3))
         await hosted.send(probe(1, STRANGER))
@@ -328,6 +329,9 @@ async def test_a_probe_that_kills_the_index_alone_is_counted_once(
         await hosted.finish()
         assert outcomes(hosted) == {"p": (Verdict.LOST, "restart")}
         assert hosted.dropped == {"crashed": 1}
+        counted = actor.facts().cameras["gate"]
+        assert (counted.pooled, counted.outliers, counted.lost) == (1, 0, {"crashed": 1, "late": 1})
+        assert (counted.searched, actor.facts().late) == (1, 1)
 
 
 class Confused(NumpyIndex):

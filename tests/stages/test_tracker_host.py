@@ -169,6 +169,8 @@ async def test_a_plugin_that_talks_nonsense_is_restarted_and_the_books_stay_righ
         await hosted.finish()
         assert ends(hosted) == {"run-000001": ("restart", 1)}
         assert (actor.facts().seen, actor.facts().open) == (1, 0)
+        counted = actor.facts().cameras["gate"]
+        assert counted.detected + sum(counted.dropped.values()) == 2, "each face once, however far its frame came"
 
 
 async def test_a_split_reaches_the_plugin_of_its_camera(
