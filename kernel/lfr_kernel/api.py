@@ -1,18 +1,21 @@
 """Everything that a plugin may import. Names listed here are stable; nothing else of the kernel is.
 
 Most are the contracts of the stages. Commands also get what it takes to run a profile (`run_profile`, or
-`load_profile` or `parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`), what an
+`load_profile`, `read_profile` or `parse_profile` with `Profile`, `Registry`, `Session`, `Listener`, `Outcome`,
+`Verdict`, `Summary`, `Quantiles`), what shows it (`funnel_tables` of each `CameraFunnel`, `printable`), what an
 evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
 it is judged), the mathematics of recognition (alignment, quality, embedding, pooling, vetting: what is measured must be
 what runs) and the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
+from lfr_kernel.cli.funnel import funnel_tables
 from lfr_kernel.cli.run import run_profile
+from lfr_kernel.cli.screen import printable
 from lfr_kernel.enrolment import read_photograph
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
-from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture
+from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture, Verdict
 from lfr_kernel.plugins import (
     API_VERSION,
     CameraPlugin,
@@ -28,7 +31,7 @@ from lfr_kernel.plugins import (
     TrackerPlugin,
     hookimpl,
 )
-from lfr_kernel.profile import load_profile, parse_profile
+from lfr_kernel.profile import Profile, load_profile, parse_profile, read_profile
 from lfr_kernel.runtime import Actor, Consumes, Edge, Policy, Source, System
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
 from lfr_kernel.session import Listener, Session
@@ -42,8 +45,8 @@ from lfr_kernel.stages.pooling import Added, Pool, required_similarity
 from lfr_kernel.stages.quality import EnrolmentGates, FaceQualities, Gate, Gates, face_qualities, gated
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
-from lfr_kernel.stages.tracker import TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
-from lfr_kernel.telemetry import Summary
+from lfr_kernel.stages.tracker import Seen, TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.telemetry import CameraFunnel, Summary
 
 __all__ = [
     "API_VERSION",
@@ -54,6 +57,7 @@ __all__ = [
     "Basis",
     "Biometric",
     "Camera",
+    "CameraFunnel",
     "CameraPlugin",
     "Candidates",
     "CommandPlugin",
@@ -87,12 +91,14 @@ __all__ = [
     "Plugin",
     "Policy",
     "Pool",
+    "Profile",
     "Quantiles",
     "Reading",
     "RecordClass",
     "Registry",
     "Retention",
     "RetentionPlugin",
+    "Seen",
     "Session",
     "SinkContext",
     "SinkPlugin",
@@ -104,10 +110,12 @@ __all__ = [
     "TrackUpdate",
     "Tracker",
     "TrackerPlugin",
+    "Verdict",
     "Wanted",
     "describe",
     "embed_crops",
     "face_qualities",
+    "funnel_tables",
     "gated",
     "hookimpl",
     "load_profile",
@@ -116,7 +124,9 @@ __all__ = [
     "outliers",
     "parse_profile",
     "pool_photographs",
+    "printable",
     "read_photograph",
+    "read_profile",
     "recognition_settings",
     "required_similarity",
     "resemblances",

@@ -130,7 +130,8 @@ async def enrol(
     off a list by accident.
 
     Args:
-        photos: what `find_photos` found.
+        photos: what `find_photos` found. None at all makes a list of nobody: whoever builds a profile in code may ask
+            for that with `images=()`, a profile in a file may not.
         reader: the camera plugin that reads stills; its config takes `path`.
         detector: finds the face.
         embedder: makes the template; the mirror image is averaged in.
@@ -139,7 +140,7 @@ async def enrol(
         progress: told (done, all) after each.
 
     Raises:
-        EnrolmentError: a file cannot be read, or nobody is left.
+        EnrolmentError: a file cannot be read, or of some photographs nobody is left.
     """
     gates = gates or EnrolmentGates()
     results: dict[int, Enrolled | Rejected] = {}
@@ -172,7 +173,7 @@ async def enrol(
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
     rejected = [result for result in ordered if isinstance(result, Rejected)]
     watchlist = Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
-    if not len(watchlist):
+    if photos and not len(watchlist):
         reasons = "; ".join(f"{one.photo}: {one.reason}" for one in watchlist.rejected[:5])
         raise EnrolmentError(f"nobody could be enrolled, all {len(photos)} photographs were rejected: {reasons}")
     return watchlist

@@ -33,6 +33,7 @@ __all__ = [
     "WatchlistSection",
     "load_profile",
     "parse_profile",
+    "read_profile",
 ]
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z", title="1 to 32 lower-case letters, digits, - and _")]
@@ -225,12 +226,13 @@ def load_profile(path: Path, registry: Registry) -> tuple[Profile, Redactor]:
         ProfileError: with every mistake.
     """
     try:
-        return parse_profile(_read(path), registry, source=str(path), here=path.resolve().parent)
+        return parse_profile(read_profile(path), registry, source=str(path), here=path.resolve().parent)
     except RecursionError:
         raise ProfileError(str(path), ["expected TOML, got tables or lists nested too deeply"]) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_profile(path: Path) -> dict[str, Any]:
+    """Return what the TOML parser makes of a profile, for `parse_profile`. Raises ProfileError if it is no TOML."""
     try:
         # Some editors put a byte order mark before the text.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))

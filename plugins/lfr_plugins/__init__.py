@@ -117,6 +117,12 @@ def _demo() -> click.Command:
     return demo
 
 
+def _why() -> click.Command:
+    from lfr_plugins.lab.why import why  # noqa: PLC0415
+
+    return why
+
+
 @hookimpl
 def lfr_plugins() -> Sequence[Plugin]:
     """Declare the built-ins."""
@@ -199,5 +205,11 @@ def lfr_plugins() -> Sequence[Plugin]:
             api=API_VERSION,
             summary="measure speed, delay and memory over a video",
             create=_bench,
+        ),
+        CommandPlugin(
+            name="why",
+            api=API_VERSION,
+            summary="explain passage by passage where people are lost in a clip",
+            create=_why,
         ),
     ]

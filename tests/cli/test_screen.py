@@ -18,6 +18,7 @@ from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import ActorStatistics
 from lfr_kernel.stages.camera import CameraFacts, CameraState
 from lfr_kernel.stages.measure import Quantiles
+from lfr_kernel.telemetry import CameraFunnel, FaceFunnel, PassageFunnel
 from lfr_kernel.telemetry.summary import (
     AlertSummary,
     FrameSummary,
@@ -91,6 +92,27 @@ def summary(**changes: Any) -> Summary:
         "cameras": {one.name: one for one in cameras},
     }
     return Summary(**(facts | changes))
+
+
+def funnel(**changes: Any) -> CameraFunnel:
+    faces: dict[str, Any] = {
+        "detected": 1_204_000,
+        "untracked": 194_000,
+        "tracked": 1_010_000,
+        "gated": {"too_small": 500_000, "turned_away": 110_000},
+        "spare": 280_000,
+        "asked": 120_000,
+        "embedded": 119_000,
+        "pooled": 99_000,
+        "outliers": 20_000,
+        "lost": {"overflow": 1_000},
+        "on_the_way": 0,
+        "dropped": {},
+    }
+    passages = PassageFunnel(
+        seen=1600, over_gate=600, searched=500, alerted=1, not_matched=499, lost={"gated_too_small": 1100}, open=0
+    )
+    return CameraFunnel(faces=FaceFunnel(**(faces | changes)), passages=passages)
 
 
 def drawn(what: Any, width: int = WIDTH) -> list[str]:
@@ -264,3 +286,23 @@ def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
 
 def test_printable() -> None:
     assert printable("a\n b\tc\x00\u202e") == "a b c\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+
+
+def test_the_funnel_has_a_line_a_camera_for_each_unit_with_shares_of_the_step_before() -> None:
+    cameras = {"left": funnel(), "a-camera-with-a-very-long-name-32": funnel(detected=0, gated={}, lost={})}
+    lines = drawn(summary_table(summary(funnel=cameras), Redactor()))
+    assert max(map(len, lines)) <= WIDTH
+    (faces,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["faces", "found"]]
+    assert lines[faces + 1].split() == [
+        "left", "1204k", "1010k", "84%", "400k", "40%", "120k", "30%", "119k", "99%", "99000", "83%",
+    ]  # fmt: skip
+    (passages,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["passages", "seen"]]
+    assert lines[passages + 1].split() == ["left", "1600", "600", "38%", "500", "83%", "1"], "an alert is no share"
+    text = " ".join(" ".join(lines).split())
+    assert "left: untracked 194000; gated: too_small 500000, turned_away 110000; spare 280000" in text
+    assert "left: not matched 499; lost: gated_too_small 1100" in text
+
+
+def test_where_no_face_was_seen_there_is_no_funnel() -> None:
+    lines = drawn(summary_table(summary(funnel={"left": funnel(detected=0)}), Redactor()))
+    assert not [line for line in lines if "share of the step before" in line]

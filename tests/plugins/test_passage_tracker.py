@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lfr_kernel.api import Biometric, Faces, TrackEnded, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.api import Biometric, Faces, Seen, TrackEnded, TrackOpened, TrackUpdate, Wanted
 from lfr_plugins.trackers import PassageConfig
 from lfr_plugins.trackers.passage import PassageTracker
 from lfr_plugins.trackers.sampling import ProbePlan, due_s
@@ -105,6 +105,7 @@ class Watch:
     opened: dict[int, TrackOpened] = field(default_factory=dict)
     ended: dict[int, TrackEnded] = field(default_factory=dict)
     wanted: list[tuple[float, Wanted]] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tracker = PassageTracker(self.config)
@@ -140,6 +141,12 @@ class Watch:
             assert 0 <= wanted.face < count
             assert 0.0 < wanted.quality <= 1.0
             self.wanted.append((at_s, wanted))
+        shown = {one.face: one for one in update.seen}
+        assert len(shown) == len(update.seen), "a face was seen twice"
+        assert set(shown) <= set(range(count))
+        assert {one.track for one in update.seen} <= self.opened.keys() - self.ended.keys()
+        assert all(shown[one.face].track == one.track and shown[one.face].gate is None for one in update.wanted)
+        self.seen += update.seen
         for ended in update.ended:
             assert ended.track in self.opened
             assert ended.track not in self.ended, "a track ended twice"
@@ -157,6 +164,18 @@ def test_nobody_is_nothing() -> None:
     watch.walk(lambda _: [], times(1))
     assert watch.finish() == TrackUpdate()
     assert not watch.opened
+
+
+def test_what_became_of_each_face_is_said_once_its_track_is_open() -> None:
+    watch = Watch()
+    watch.walk(lambda _: [Person(500), Person(1200, width=20)], times(1))
+    ends = {one.track: one for one in watch.finish().ended}
+    fates = {track: Counter(one.gate for one in watch.seen if one.track == track) for track in ends}
+    near, far = (next(track for track, one in ends.items() if one.gated == gate) for gate in (None, "too_small"))
+    assert fates[near] == {None: 25}
+    assert 0 < len(watch.asked(near)) < 25, "the others are spare"
+    assert fates[far] == {"too_small": 24}, "all but the first, when nobody could know that it is somebody"
+    assert (ends[near].frames, ends[far].frames) == (25, 25)
 
 
 def test_one_walker_is_one_passage_wanted_at_once() -> None:

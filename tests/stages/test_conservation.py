@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,9 +51,11 @@ from lfr_kernel.wiring import Node, connect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lfr_kernel.messages import Faces
     from lfr_kernel.runtime import Actor, Lane
     from lfr_kernel.runtime.clock import Clock
     from lfr_kernel.stages.camera import Pace
+    from lfr_kernel.stages.tracker import TrackUpdate
     from lfr_kernel.testing._faults import Fault
 
 pytestmark = pytest.mark.anyio
@@ -79,13 +82,22 @@ class Person:
     """Somebody who walks across the view, straight and at one speed."""
 
     def __init__(self, rng: random.Random, colour: tuple[int, int, int], lane: int) -> None:
+        self._rng, self._surest = rng, rng.uniform(0.4, 1.0)
         self.first = rng.randrange(60)
         self.last = self.first + rng.randrange(3, 40)
         self._colour, self._y = colour, 10 + 42 * lane
         self._x, self._speed = rng.uniform(0, 150), rng.uniform(-4, 4)
 
     def at(self, frame: int) -> FakeFace:
-        return FakeFace(self._x + self._speed * (frame - self.first), self._y, 36, self._colour)
+        confidence = self._surest * self._rng.uniform(0.7, 1.0)
+        return FakeFace(self._x + self._speed * (frame - self.first), self._y, 36, self._colour, confidence)
+
+
+class Taciturn(FakeTracker):
+    """Says of a frame's faces only which of them it wants, as a tracker may."""
+
+    def update(self, faces: Faces) -> TrackUpdate:
+        return msgspec.structs.replace(super().update(faces), seen=())
 
 
 def a_scene(rng: random.Random) -> list[FakePicture]:
@@ -126,7 +138,13 @@ class World:
             deadline_s=1.0,
         )
         tracker, index, sink = a_lane("tracker"), a_lane("index"), a_lane("sink")
-        create_tracker = partial(FakeTracker, faults(tracker), every=rng.choice((1, 3)), lost_after_s=0.3)
+        create_tracker = partial(
+            rng.choice((FakeTracker, FakeTracker, Taciturn)),
+            faults(tracker),
+            every=rng.choice((1, 3)),
+            lost_after_s=0.3,
+            min_confidence=0.5,
+        )
         self.tracker = TrackerHost(create_tracker, tracker, run="run", deadline_s=1.0)
         create_embedder = partial(
             FakeEmbedder, faults(compute), batch_size=rng.choice((1, 3)), max_concurrency=rng.choice((1, 2))
@@ -203,7 +221,7 @@ class World:
         self.evidence.close()
         self.gallery.templates.erase()
 
-    def summary(self) -> Summary:
+    def summary(self, ended: str = "input_ended") -> Summary:
         nobody = Watchlist([], [], digest="", dimension=1)
         nobody.erase()
         return summarise(
@@ -222,7 +240,7 @@ class World:
             profile="test",
             permit="test",
             basis=NO_REPORT,
-            ended="input_ended",
+            ended=ended,
             duration_s=1.0,
             watchlist=nobody,
             threshold=0.6,
@@ -237,6 +255,32 @@ def check_passages(world: World) -> None:
     summary = world.summary().passages
     assert (summary.seen, summary.open) == (seen, 0)
     assert summary.seen == summary.alerted + summary.not_matched + sum(summary.lost.values())
+    check_funnel(world.summary())
+
+
+def check_funnel(summary: Summary) -> None:
+    """Camera by camera nobody is counted twice or left out, and the sums are those of the whole run."""
+    assert set(summary.funnel) == set(summary.cameras)
+    for camera in summary.funnel.values():
+        faces, passages = camera.faces, camera.passages
+        assert faces.detected == faces.untracked + faces.tracked
+        assert faces.tracked == sum(faces.gated.values()) + faces.spare + faces.asked
+        assert faces.asked == faces.pooled + faces.outliers + sum(faces.lost.values()) + faces.on_the_way
+        assert faces.asked >= faces.embedded >= faces.pooled + faces.outliers
+        assert passages.seen == passages.alerted + passages.not_matched + sum(passages.lost.values()) + passages.open
+        assert passages.seen >= passages.over_gate >= passages.searched >= passages.alerted + passages.not_matched
+        counts = [value for one in (faces, passages) for value in msgspec.structs.astuple(one)]
+        assert min(one for value in counts for one in (value.values() if isinstance(value, dict) else [value])) >= 0
+    every = list(summary.funnel.values())
+    assert sum(one.faces.embedded for one in every) == summary.probes
+    assert sum(one.faces.pooled for one in every) == summary.index.pooled
+    assert sum(one.faces.outliers for one in every) == summary.index.outliers
+    assert sum(one.passages.seen for one in every) == summary.passages.seen
+    assert sum(one.passages.alerted for one in every) == summary.passages.alerted
+    assert sum(one.passages.not_matched for one in every) == summary.passages.not_matched
+    assert sum(one.passages.open for one in every) == summary.passages.open
+    lost = sum((Counter(one.passages.lost) for one in every), Counter())
+    assert lost == +Counter(summary.passages.lost)
 
 
 def check_everything(world: World) -> None:
@@ -250,9 +294,29 @@ def check_everything(world: World) -> None:
     for sink in world.sinks:
         assert [one.id for one in sink.delivered] == [one.id for one in alerts], "every sink got every alert, in order"
     assert world.tracker.facts().probes == world.embedder.facts().probes + sum(world.embedder.facts().lost.values())
+    every = [camera.faces for camera in world.summary().funnel.values()]
+    assert sum(faces.detected + sum(faces.dropped.values()) for faces in every) == world.summary().faces
+    assert sum(faces.asked for faces in every) == world.tracker.facts().probes, "nothing asked for was left unsent"
+    assert not sum(faces.on_the_way for faces in every)
+    check_each_passage(world, outcomes)
     frames = world.summary().frames
     assert frames.read == sum(camera.facts().read for camera in world.cameras)
     assert frames.read == frames.processed + sum(frames.dropped.values())
+
+
+def check_each_passage(world: World, outcomes: list[Outcome]) -> None:
+    """What the outcomes say one by one adds up to what the funnel says of all, as far as their ends are known."""
+    known = [one for one in outcomes if one.ended is not None]
+    assert len({(one.camera, one.track, one.began_stream_ns) for one in known}) == len(known)
+    for one in known:
+        assert one.asked >= one.probes + one.outliers + sum(count for _, count in one.probes_lost)
+    if len(known) == len(outcomes):
+        every = [camera.faces for camera in world.summary().funnel.values()]
+        assert sum(one.asked for one in known) == sum(faces.asked for faces in every)
+        refused: Counter[str] = Counter()
+        for one in known:
+            refused.update(dict(one.refused))
+        assert refused == sum((Counter(faces.gated) for faces in every), Counter())
 
 
 def check_nothing_is_left(world: World, biometrics: Made) -> None:
@@ -283,6 +347,7 @@ async def run_inline(seed: int, share: float, stop_after_s: float | None = None)
         tasks.start_soon(run)
         if stop_after_s is not None:
             await clock.advance(stop_after_s)
+            check_funnel(world.summary(ended="running"))
             world.system.stop("somebody wished it")
         for _ in range(5_000):
             if ended:
@@ -356,9 +421,16 @@ async def test_the_test_itself_sees_matches_misses_losses_drops_and_restarts() -
         totals += Counter({"alerted": record.alerted, "not_matched": record.not_matched})
         totals.update(record.lost)
         totals.update(world.summary().frames.dropped)
+        for camera in world.summary().funnel.values():
+            totals.update({f"{reason} faces": count for reason, count in camera.faces.gated.items()})
+            totals.update({f"{reason} faces": count for reason, count in camera.faces.lost.items()})
+            totals.update({f"{reason} undetected": count for reason, count in camera.faces.dropped.items()})
+            totals.update({"spare": camera.faces.spare, "untracked": camera.faces.untracked})
+            totals.update({"outliers": camera.faces.outliers})
         totals.update({f"{one.name} restarts": one.restarts for one in world.system.statistics().actors})
         totals["abandoned"] += sum(lane.statistics().abandoned for lane in world.lanes)
         world.close()
     wanted = {"alerted", "not_matched", "restart", "overflow", "crashed", "probe_crashed"}
     stages = {f"{stage} restarts" for stage in ("detector", "tracker", "embedder", "index")}
+    wanted |= {"low_confidence faces", "crashed faces", "late faces", "crashed undetected", "spare", "untracked"}
     assert wanted | stages | {"abandoned"} <= {name for name, count in totals.items() if count}

@@ -195,12 +195,15 @@ async def test_faces_that_match_nobody_count_against_one_that_does(host: HostFun
         assert 0.25 < (outcome.best_similarity or 0) < THRESHOLD
 
 
-async def test_an_empty_watchlist_matches_nobody(host: HostFunction, lane: TimedLane) -> None:
+async def test_where_nobody_is_listed_nothing_is_searched_and_the_outcome_says_so(
+    host: HostFunction, lane: TimedLane
+) -> None:
     empty = Gallery(templates=Biometric(np.zeros((0, D), np.float32)), persons=(), digest=DIGEST, generation=1)
     async with host(hosted_index(Made(), lane, gallery=lambda: empty)) as hosted:
         await hosted.send(probe(0, ADA), end(1))
-        assert outcomes(hosted) == {"p": NOT_MATCHED}
-        assert hosted.caught(Outcome)[0].best_similarity is None
+        assert outcomes(hosted) == {"p": (Verdict.LOST, "nobody_listed")}
+        (outcome,) = hosted.caught(Outcome)
+        assert (outcome.best_similarity, outcome.probes, outcome.asked) == (None, 1, 1)
 
 
 async def test_an_outlier_is_held_back_and_two_that_agree_split_the_passage(
@@ -397,7 +400,8 @@ async def test_a_probe_that_kills_the_index_alone_is_counted_once(
     host: HostFunction, lane: TimedLane, clock: VirtualClock
 ) -> None:
     made = Made(Faults({2: RuntimeError("index is corrupt")}))
-    async with host(hosted_index(made, lane)) as hosted:
+    actor = hosted_index(made, lane)
+    async with host(actor) as hosted:
         await hosted.send(probe(0, STRANGER))
         await hosted.send(end(3))
         await hosted.send(probe(1, STRANGER))
@@ -407,6 +411,9 @@ async def test_a_probe_that_kills_the_index_alone_is_counted_once(
         await hosted.finish()
         assert outcomes(hosted) == {"p": (Verdict.LOST, "restart")}
         assert hosted.dropped == {"crashed": 1}
+        counted = actor.facts().cameras["gate"]
+        assert (counted.pooled, counted.outliers, counted.lost) == (1, 0, {"crashed": 1, "late": 1})
+        assert (counted.searched, actor.facts().late) == (1, 1)
 
 
 class Confused(NumpyIndex):

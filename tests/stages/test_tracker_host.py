@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfr_kernel.api import TrackEnded, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.api import Seen, TrackEnded, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.messages import Faces, Passage, PassageSplit, ProbeRequest
 from lfr_kernel.runtime import PermanentError, System
 from lfr_kernel.stages.tracker import TrackerHost
@@ -151,7 +151,10 @@ async def test_a_plugin_that_hangs_likewise(
         (OPENED, "opened track 0 twice"),
         (TrackUpdate(wanted=(Wanted(7, 0, 0.5),)), "spoke of track 7, which is not open"),
         (TrackUpdate(ended=(TrackEnded(7, 0, 1, "age"),)), "spoke of track 7, which is not open"),
-        (TrackUpdate(wanted=(Wanted(0, 3, 0.5),)), "IndexError"),
+        (
+            TrackUpdate(wanted=(Wanted(0, 3, 0.5),)),
+            "spoke of face 3 in `wanted`, of a frame with 1; numbers count from 0",
+        ),
     ],
 )
 async def test_a_plugin_that_talks_nonsense_is_restarted_and_the_books_stay_right(
@@ -166,6 +169,8 @@ async def test_a_plugin_that_talks_nonsense_is_restarted_and_the_books_stay_righ
         await hosted.finish()
         assert ends(hosted) == {"run-000001": ("restart", 1)}
         assert (actor.facts().seen, actor.facts().open) == (1, 0)
+        counted = actor.facts().cameras["gate"]
+        assert counted.detected + sum(counted.dropped.values()) == 2, "each face once, however far its frame came"
 
 
 async def test_a_split_reaches_the_plugin_of_its_camera(
@@ -221,6 +226,82 @@ async def test_why_a_passage_ended_and_was_gated_is_passed_on(
         await hosted.send(some_faces(0))
         (end,) = hosted.caught(Passage)
         assert (end.ended, end.gated, end.frames, end.probes, end.first_probe_ns) == ("cut", "too_small", 7, 0, None)
+
+
+async def test_each_face_of_a_frame_is_counted_once_by_what_became_of_it(
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
+) -> None:
+    opened = TrackUpdate(
+        opened=(TrackOpened(0, 0), TrackOpened(1, 0)),
+        wanted=(Wanted(0, 0, 0.5),),
+        seen=(Seen(0, 0, 0.5), Seen(1, 2, 0.1, "too_small")),
+    )
+    later = TrackUpdate(seen=(Seen(0, 0, 0.4), Seen(1, 1, 0.1, "turned_away")))
+    finish = TrackUpdate(ended=(TrackEnded(0, 0, 2, "end"), TrackEnded(1, 0, 2, "end", "too_small")))
+    instances = iter([Scripted(), Scripted(opened, later, finish=finish), Scripted()])
+    actor = hosted_tracker(lambda: next(instances), lane)
+    async with host(actor) as hosted:
+        await hosted.send(some_faces(0, (RED, GREEN, BLUE)), some_faces(1, (RED, GREEN)))
+        counted = actor.facts().cameras["gate"]
+        assert (counted.detected, counted.untracked, counted.tracked) == (5, 1, 4)
+        assert (counted.gated, counted.spare, counted.asked) == ({"too_small": 1, "turned_away": 1}, 1, 1)
+        assert (counted.passages, counted.over_gate) == (2, 1)
+        await hosted.finish()
+        refused = {one.track: dict(one.refused) for one in hosted.caught(Passage)}
+        assert refused == {0: {}, 1: {"too_small": 1, "turned_away": 1}}
+
+
+async def test_of_a_tracker_that_says_nothing_of_what_it_saw_only_the_wanted_are_tracked(
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
+) -> None:
+    instances = iter([Scripted(), Scripted(OPENED)])
+    actor = hosted_tracker(lambda: next(instances), lane)
+    async with host(actor) as hosted:
+        await hosted.send(some_faces(0, (RED, GREEN, BLUE)))
+        counted = actor.facts().cameras["gate"]
+        assert (counted.detected, counted.untracked, counted.tracked, counted.asked) == (3, 2, 1, 1)
+        assert (counted.gated, counted.spare) == ({}, 0)
+
+
+async def test_faces_of_frames_that_die_untracked_are_counted_by_reason_and_not_as_detected(
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces]
+) -> None:
+    actor = hosted_tracker(partial(FakeTracker, Faults({1: RuntimeError("lost count")})), lane)
+    async with host(actor) as hosted:
+        await hosted.send(some_faces(0, (RED, GREEN)), some_faces(0, camera="door"))
+        await hosted.clock.advance(1)
+        cameras = actor.facts().cameras
+        assert (cameras["gate"].dropped, cameras["gate"].detected) == ({"crashed": 2}, 0)
+        assert (cameras["door"].dropped, cameras["door"].detected) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("update", "text"),
+    [
+        (TrackUpdate(seen=(Seen(0, 0, 0.5),)), "spoke of track 0, which is not open"),
+        (TrackUpdate(opened=(TrackOpened(0, 0),), seen=(Seen(0, 1, 0.5),)), "face 1 in `seen`, of a frame with 1"),
+        (
+            TrackUpdate(opened=(TrackOpened(0, 0),), seen=(Seen(0, 0, 0.5), Seen(0, 0, 0.5))),
+            "spoke of one face twice in `seen`",
+        ),
+        (
+            TrackUpdate(opened=(TrackOpened(0, 0),), wanted=(Wanted(0, 0, 0.5), Wanted(0, 0, 0.5))),
+            "spoke of one face twice in `wanted`",
+        ),
+    ],
+)
+async def test_nonsense_about_what_was_seen_is_refused_before_anything_is_counted(
+    host: HostFunction, lane: TimedLane, some_faces: Callable[..., Faces], update: TrackUpdate, text: str
+) -> None:
+    instances = iter([Scripted(), Scripted(update)])
+    actor = hosted_tracker(lambda: next(instances, Scripted()), lane)
+    async with host(actor) as hosted:
+        await hosted.send(some_faces(0))
+        await hosted.clock.advance(1)
+        assert text in (hosted.statistics.last_error or "")
+        counted = actor.facts().cameras["gate"]
+        assert (counted.detected, counted.tracked, counted.asked, counted.dropped) == (0, 0, 0, {"crashed": 1})
+        assert not hosted.caught(ProbeRequest)
 
 
 async def test_a_tracker_that_cannot_be_made_fails_the_start(lane: TimedLane, clock: VirtualClock) -> None:

@@ -10,8 +10,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lfr_kernel.cli.funnel import funnel_tables
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from rich.console import RenderableType
 
     from lfr_kernel.messages import Alert
     from lfr_kernel.stages.camera import CameraFacts
@@ -140,7 +144,10 @@ def summary_table(summary: Summary, redact: Callable[[str], str]) -> Group:
 
     ended = f"stopped by {summary.ended}" if summary.ended in SIGNALS else ENDINGS.get(summary.ended, summary.ended)
     title = f"{redact(summary.profile)}: {clean(ended)}"
-    parts: list[Text | Table] = [Text(title, style="bold"), _facts(summary, clean)]
+    parts: list[RenderableType] = [Text(title, style="bold"), _facts(summary, clean)]
+    if any(camera.faces.detected for camera in summary.funnel.values()):
+        parts += [Text("\nwhere they went, with the share of the step before", style="bold")]
+        parts += funnel_tables(summary.funnel, clean)
     troubled = [(name, actor) for name, actor in summary.actors.items() if actor.restarts or actor.last_error]
     if troubled:
         trouble = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Outcome", "Passage", "PassageSplit", "Verdict"]
+__all__ = ["Outcome", "Passage", "PassageSplit", "Reasons", "Verdict"]
+
+Reasons: TypeAlias = tuple[tuple[str, int], ...]
+"""(reason, how often), the most frequent first."""
 
 
 class Passage(Struct, frozen=True, kw_only=True, tag=True):
@@ -28,6 +32,10 @@ class Passage(Struct, frozen=True, kw_only=True, tag=True):
     """Why it ended: `age`, `cut`, `split`, `end` of the input, `restart` of the tracker, or `stopped`."""
     gated: str | None = None
     """If no face of it was good enough to embed: the most frequent reason."""
+    refused: Reasons = ()
+    """How many of its faces were not good enough to embed, by reason."""
+    track: int | None = None
+    """What the camera's tracker calls it."""
     first_probe_ns: int | None = None
     """Stream time from the first detection to the first probe; None when there was none."""
 
@@ -68,3 +76,18 @@ class Outcome(Struct, frozen=True, kw_only=True, tag=True):
     first_probe_s: float | None = None
     best_similarity: float | None = None
     """The highest pooled similarity to anybody listed; None when nothing was searched."""
+    asked: int = 0
+    """How many faces were asked to be embedded; 0 also where the end of the passage is not known."""
+    outliers: int = 0
+    """How many templates disagreed with the rest and were left out of the pool."""
+    probes_lost: Reasons = ()
+    """How many of those asked for never came, by reason."""
+    refused: Reasons = ()
+    """How many faces were not good enough to embed, by reason."""
+    frames: int = 0
+    """In how many frames its face was seen."""
+    ended: str | None = None
+    """Why it ended, see `Passage`; None where its outcome came first."""
+    track: int | None = None
+    """What the camera's tracker calls it; with `began_stream_ns` the camera's only one."""
+    began_stream_ns: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from lfr_kernel.runtime import Actor, CallAbandonedError, Consumes, PassingError
 from lfr_kernel.stages.alignment import mean_template, mirror
 from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
+from lfr_kernel.stages.tally import EmbeddedFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ class EmbedderFacts(Struct, frozen=True, kw_only=True):
     """Templates made."""
     lost: dict[str, int]
     """Requests that died, by reason."""
+    cameras: dict[str, EmbeddedFacts]
+    """The same by camera."""
     call_ms: Quantiles
     capture_to_embedding_ms: Quantiles
 
@@ -152,8 +155,8 @@ class EmbedderHost(Actor):
         self._embedder: Embedder | None = None
         self._is_hung = False
         self._handed_on: set[tuple[str, int]] = set()
-        self._probes = 0
-        self._lost: Counter[str] = Counter()
+        self._probes: Counter[str] = Counter()
+        self._lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._durations = Durations()
         self._delays = Durations()
 
@@ -202,7 +205,7 @@ class EmbedderHost(Actor):
             while unsent:
                 probe = unsent.popleft()
                 self._delays.add((probe.embedded_monotonic_ns - probe.captured_monotonic_ns) / 1e9)
-                self._probes += 1
+                self._probes[probe.camera] += 1
                 self._handed_on.add((probe.passage, probe.number))
                 await self.emit(probe)
         except BaseException:
@@ -224,7 +227,7 @@ class EmbedderHost(Actor):
             self._handed_on.discard((message.passage, message.number))
             return
         message.erase()
-        self._lost[reason] += 1
+        self._lost[message.camera][reason] += 1
         await self.emit(ProbeLost(passage=message.passage, number=message.number, camera=message.camera, reason=reason))
 
     async def teardown(self) -> None:
@@ -235,9 +238,14 @@ class EmbedderHost(Actor):
 
     def facts(self) -> EmbedderFacts:
         """Return a snapshot."""
+        cameras = {
+            name: EmbeddedFacts(embedded=self._probes[name], lost=dict(self._lost[name]))
+            for name in sorted({*self._probes, *self._lost})
+        }
         return EmbedderFacts(
-            probes=self._probes,
-            lost=dict(self._lost),
+            probes=self._probes.total(),
+            lost=dict(sum(self._lost.values(), Counter())),
+            cameras=cameras,
             call_ms=self._durations.quantiles(),
             capture_to_embedding_ms=self._delays.quantiles(),
         )

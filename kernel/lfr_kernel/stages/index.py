@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,9 +22,11 @@ from lfr_kernel.messages import (
 )
 from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
 from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
+from lfr_kernel.stages.gallery import Gallery, Roll
 from lfr_kernel.stages.ledger import Entry, Ledger
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.pooling import Added, required_similarity
+from lfr_kernel.stages.tally import IndexedFacts, IndexedTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +39,6 @@ __all__ = ["Candidates", "Gallery", "Index", "IndexFacts", "IndexHost"]
 
 CANDIDATES = 8
 """How many entries are asked for: a person may be listed with several photographs."""
-PROBE_DEADLINE_NS = 10_000_000_000
-"""How long a passage that is over waits for probes that are still on their way."""
-PASSAGE_DEADLINE_NS = 300_000_000_000
-"""How long a passage that is not over may go without news before its pool is erased."""
 
 
 class Candidates(Struct, frozen=True, kw_only=True, eq=False):
@@ -84,21 +82,6 @@ class Index(Protocol):
         """Overwrite and forget every template."""
 
 
-class Gallery(Struct, frozen=True, kw_only=True, eq=False):
-    """The listed templates, as the index is given them. Whoever made it erases it."""
-
-    templates: Biometric
-    """float32 [N, D], L2-normalised."""
-    persons: tuple[str, ...]
-    """Who each row is; a person may have several."""
-    digest: str
-    """SHA-256 of the model that made the templates."""
-    generation: int
-
-    def __len__(self) -> int:
-        return len(self.persons)
-
-
 class IndexFacts(Struct, frozen=True, kw_only=True):
     """A snapshot of the index."""
 
@@ -113,6 +96,7 @@ class IndexFacts(Struct, frozen=True, kw_only=True):
     late: int
     """Probes that came after their passage had been settled."""
     dropped: dict[str, int]
+    cameras: dict[str, IndexedFacts]
     search_ms: Quantiles
 
 
@@ -167,15 +151,12 @@ class IndexHost(Actor):
         self._early_margin = early_margin
         self._deadline_s = deadline_s
         self._index: Index | None = None
-        self._persons: tuple[str, ...] = ()
-        self._removed: set[int] = set()
+        self._roll = Roll()
         self._booked: Sequence[Probe | ProbeLost | Passage] = ()
-        self._recalled: set[str] = set()
-        self._is_wiped = False
-        self._generation = 0
         self._ledger = Ledger()
         self._untold: deque[Match | Outcome] = deque()
         self._counts: Counter[str] = Counter()
+        self._tallies: defaultdict[str, IndexedTally] = defaultdict(IndexedTally)
         self._dropped: Counter[str] = Counter()
         self._durations = Durations()
 
@@ -193,20 +174,15 @@ class IndexHost(Actor):
             )
         self._booked = ()
         self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S, discard=_erase)
-        self._persons = gallery.persons
-        self._removed = {row for row in range(len(gallery)) if not self._is_listed(gallery, row)}
-        self._generation = max(self._generation, gallery.generation)
-
-    def _is_listed(self, gallery: Gallery, row: int) -> bool:
-        return not self._is_wiped and gallery.persons[row] not in self._recalled
+        self._roll.take(gallery)
 
     def _load(self, gallery: Gallery) -> Index:
         index = self._create()
-        rows = [row for row in range(len(gallery)) if self._is_listed(gallery, row)]
-        if rows:
+        rows = self._roll.rows(gallery)
+        if len(rows):
             templates = gallery.templates.array[rows]
             try:
-                index.replace(templates, np.asarray(rows, np.int64), self._digest)
+                index.replace(templates, rows, self._digest)
             finally:
                 templates.fill(0)
         return index
@@ -214,16 +190,21 @@ class IndexHost(Actor):
     async def handle_batch(self, messages: Sequence[Probe | ProbeLost | Passage]) -> None:
         """Pool and search the probes, then see which passages are settled."""
         grown: dict[str, tuple[Entry, Probe]] = {}
+        pooled: dict[int, Added] = {}
         splits: list[PassageSplit] = []
-        for message in messages:
+        for number, message in enumerate(messages):
             entry = self._find(message)
-            if entry is not None and isinstance(message, Probe) and self._pool(entry, message, splits):
-                grown[entry.passage] = (entry, message)
-        if grown:
+            if entry is not None and isinstance(message, Probe):
+                pooled[number] = self._pool(entry, message, splits)
+                if pooled[number] is Added.POOLED:
+                    grown[entry.passage] = (entry, message)
+        for entry, _ in grown.values():
+            entry.unlisted = not self._roll
+        if grown and self._roll:
             await self._search(list(grown.values()))
         # Nothing was booked before the search was over: a batch that fails comes again, message by message.
-        for message in messages:
-            self._book(message)
+        for number, message in enumerate(messages):
+            self._book(message, added=pooled.get(number))
         self._booked = messages
         for split in splits:
             await self.emit(split)
@@ -233,12 +214,10 @@ class IndexHost(Actor):
     def _find(self, message: Probe | ProbeLost | Passage) -> Entry | None:
         return self._ledger.find(message.passage, message.camera, self._dimension, self.clock.monotonic_ns())
 
-    def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None) -> None:
+    def _book(self, message: Probe | ProbeLost | Passage, lost: str | None = None, added: Added | None = None) -> None:
         """Count one message, erase it, and settle its passage if that is complete now.
 
-        Args:
-            message: a probe, the loss of one, or the end of a passage.
-            lost: why the message died instead of being handled.
+        `lost` says why it died instead of being handled, `added` what became of the template of a probe that did not.
         """
         entry = self._find(message)
         if isinstance(message, Passage):
@@ -247,7 +226,9 @@ class IndexHost(Actor):
             self._ledger.answer(message.passage, message.reason if isinstance(message, ProbeLost) else lost)
         if isinstance(message, Probe):
             message.erase()
-            self._counts["late"] += entry is None
+            self._tallies[message.camera].answer(added, lost)
+        if entry is not None and added in {Added.HELD, Added.SPLIT}:
+            entry.outliers += 1
         if entry is not None and entry.is_complete:
             self._settle([entry])
 
@@ -257,7 +238,7 @@ class IndexHost(Actor):
         What has waited for the end of its passage matches now, unless the passage was cut short for a `reason`.
         """
         for entry in entries:
-            for person in [] if reason else [one for one in entry.pending if one not in self._recalled]:
+            for person in [] if reason else [one for one in entry.pending if not self._roll.is_recalled(one)]:
                 entry.alerted.add(person)
                 self._untold.append(entry.pending.pop(person))
             self._untold.append(self._ledger.settle(entry, reason))
@@ -266,16 +247,12 @@ class IndexHost(Actor):
         while self._untold:
             await self.emit(self._untold.popleft())
 
-    def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> bool:
+    def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> Added:
         added = entry.pool.add(probe.template.array, probe.quality)
-        if added is Added.POOLED:
-            self._counts["pooled"] += 1
-            return True
-        self._counts["outliers"] += 1
         if added is Added.SPLIT:
             self._counts["splits"] += 1
             splits.append(PassageSplit(passage=entry.passage, camera=entry.camera))
-        return False
+        return added
 
     async def _search(self, grown: Sequence[tuple[Entry, Probe]]) -> None:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
@@ -292,6 +269,7 @@ class IndexHost(Actor):
         for (entry, probe), rows, similarities in zip(
             grown, found.entries.tolist(), found.similarities.tolist(), strict=True
         ):
+            self._tallies[entry.camera].searched += not entry.searched
             entry.searched = entry.pool.count
             if rows and rows[0] >= 0:
                 entry.best = similarities[0] if entry.best is None else max(entry.best, similarities[0])
@@ -305,8 +283,9 @@ class IndexHost(Actor):
         for row, similarity in zip(rows, similarities, strict=True):
             if row < 0 or similarity < self._threshold:
                 continue
-            person = self._persons[row]
-            if person not in entry.alerted and person not in self._recalled and person not in {*pending, *sure}:
+            person = self._roll.person(row)
+            is_news = person not in entry.alerted and person not in {*pending, *sure}
+            if is_news and not self._roll.is_recalled(person):
                 into = sure if similarity >= required else pending
                 into[person] = self._match(entry, probe, row, similarity)
         entry.await_end(pending)
@@ -318,9 +297,9 @@ class IndexHost(Actor):
         return Match(
             passage=entry.passage,
             camera=entry.camera,
-            person=self._persons[row],
+            person=self._roll.person(row),
             entry=row,
-            generation=self._generation,
+            generation=self._roll.generation,
             similarity=similarity,
             threshold=self._threshold,
             faces=entry.pool.count,
@@ -333,11 +312,8 @@ class IndexHost(Actor):
 
     async def tick(self) -> None:
         """Settle passages past their deadline."""
-        now_ns = self.clock.monotonic_ns()
-        for entry in self._ledger:
-            limit_ns = PROBE_DEADLINE_NS if entry.end is not None else PASSAGE_DEADLINE_NS
-            if now_ns - entry.touched_ns > limit_ns:
-                self._settle([entry], None if entry.searched else "deadline")
+        for entry in self._ledger.overdue(self.clock.monotonic_ns()):
+            self._settle([entry], None if entry.is_judged else "deadline")
         await self._tell()
 
     async def answer(self, request: Any) -> Any:
@@ -350,35 +326,27 @@ class IndexHost(Actor):
 
     async def _recall(self, person: str) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
-        self._recalled.add(person)
-        rows = [row for row, listed in enumerate(self._persons) if listed == person and row not in self._removed]
+        rows = self._roll.recall(person)
         if rows:
             entries = np.asarray(rows, np.int64)
             await self._lane.run(self._index.remove, entries, deadline_s=self._deadline_s)
-            self._removed.update(rows)
-            self._generation += 1
+            self._roll.strike(rows)
         return len(rows)
 
     async def _wipe(self) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
-        destroyed = self._entries
-        self._is_wiped = True
+        destroyed = len(self._roll)
+        self._roll.wipe()
         await self._lane.run(self._index.erase, deadline_s=self._deadline_s)
-        self._removed = set(range(len(self._persons)))
-        self._generation += 1
+        self._roll.strike_all()
         self._settle(list(self._ledger), "wiped")
         await self._tell()
         return destroyed
 
-    @property
-    def _entries(self) -> int:
-        """How many rows the plugin holds; it is asked on its lane only."""
-        return len(self._persons) - len(self._removed)
-
     async def finish(self) -> None:
         """Settle what is left: its probes will not come any more."""
         for entry in self._ledger:
-            self._settle([entry], None if entry.searched else "unanswered")
+            self._settle([entry], None if entry.is_judged else "unanswered")
         await self._tell()
 
     async def teardown(self) -> None:
@@ -401,16 +369,18 @@ class IndexHost(Actor):
 
     def facts(self) -> IndexFacts:
         """Return a snapshot."""
+        cameras = {name: tally.facts() for name, tally in self._tallies.items()}
         return IndexFacts(
-            entries=self._entries if self._index is not None else 0,
-            generation=self._generation,
+            entries=len(self._roll) if self._index is not None else 0,
+            generation=self._roll.generation,
             open_passages=len(self._ledger),
-            pooled=self._counts["pooled"],
-            outliers=self._counts["outliers"],
+            pooled=sum(camera.pooled for camera in cameras.values()),
+            outliers=sum(camera.outliers for camera in cameras.values()),
             splits=self._counts["splits"],
             searches=self._counts["searches"],
-            late=self._counts["late"],
+            late=sum(camera.lost.get("late", 0) for camera in cameras.values()),
             dropped=dict(self._dropped),
+            cameras=cameras,
             search_ms=self._durations.quantiles(),
         )
 

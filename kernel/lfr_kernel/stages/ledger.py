@@ -6,6 +6,7 @@ open ──(its end is known, and every probe answered or lost)──▶ settled
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lfr_kernel.messages import Outcome, Passage, Verdict
@@ -16,15 +17,32 @@ if TYPE_CHECKING:
 
     from lfr_kernel.messages import Match
 
-__all__ = ["Entry", "Ledger"]
+__all__ = ["PASSAGE_DEADLINE_NS", "PROBE_DEADLINE_NS", "Entry", "Ledger"]
+
+PROBE_DEADLINE_NS = 10_000_000_000
+"""How long a passage that is over waits for probes that are still on their way."""
+PASSAGE_DEADLINE_NS = 300_000_000_000
+"""How long a passage that is not over may go without news before its pool is erased."""
 
 
 class Entry:
     """One open passage."""
 
     __slots__ = (
-        "alerted", "answered", "best", "camera", "end", "lost", "passage", "pending", "pool", "searched", "touched_ns"
-    )  # fmt: skip
+        "alerted",
+        "answered",
+        "best",
+        "camera",
+        "end",
+        "lost",
+        "outliers",
+        "passage",
+        "pending",
+        "pool",
+        "searched",
+        "touched_ns",
+        "unlisted",
+    )
 
     def __init__(self, passage: str, camera: str, pool: Pool, now_ns: int) -> None:
         self.passage = passage
@@ -33,6 +51,8 @@ class Entry:
         self.touched_ns = now_ns
         self.answered = 0
         self.searched = 0
+        self.outliers = 0
+        self.unlisted = False
         self.lost: dict[str, int] = {}
         self.alerted: set[str] = set()
         self.pending: dict[str, Match] = {}
@@ -56,6 +76,11 @@ class Entry:
         self.await_end({})
         self.pool.erase()
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is something to say of it as it stands: it was searched for, or nobody is listed."""
+        return self.searched > 0 or self.unlisted
+
     def outcome(self, reason: str | None) -> Outcome:
         """Return the outcome as things stand.
 
@@ -76,13 +101,24 @@ class Entry:
             camera=self.camera,
             verdict=verdict,
             reason=why,
-            probes=self.searched,
+            # A template whose search failed is in the pool, and counts as lost.
+            probes=self.pool.count if self.unlisted else self.searched,
             seconds=(end.ended_stream_ns - end.began_stream_ns) / 1e9 if end else 0.0,
             first_probe_s=end.first_probe_ns / 1e9 if end and end.first_probe_ns is not None else None,
             best_similarity=self.best,
+            asked=end.probes if end else 0,
+            outliers=self.outliers,
+            probes_lost=tuple(Counter(self.lost).most_common()),
+            refused=end.refused if end else (),
+            frames=end.frames if end else 0,
+            ended=end.ended if end else None,
+            track=end.track if end else None,
+            began_stream_ns=end.began_stream_ns if end else None,
         )
 
     def _why_nothing_was_searched(self) -> str:
+        if self.unlisted:
+            return "nobody_listed"
         if self.lost:
             return f"probe_{max(self.lost, key=lambda reason: self.lost[reason])}"
         if self.end is not None and self.end.gated:
@@ -112,6 +148,11 @@ class Ledger:
             entry = self._open[passage] = Entry(passage, camera, Pool(dimension), now_ns)
         entry.touched_ns = now_ns
         return entry
+
+    def overdue(self, now_ns: int) -> list[Entry]:
+        """Return the open passages of which nothing was heard for too long."""
+        limits = [(entry, PASSAGE_DEADLINE_NS if entry.end is None else PROBE_DEADLINE_NS) for entry in self]
+        return [entry for entry, limit_ns in limits if now_ns - entry.touched_ns > limit_ns]
 
     def answer(self, passage: str, lost: str | None = None) -> None:
         """Note that one probe of a passage that was found before was answered, or was lost for a reason."""

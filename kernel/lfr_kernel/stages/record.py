@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lfr_kernel.messages import Alert, Outcome, Verdict
 from lfr_kernel.runtime import Actor, Consumes, Policy
+from lfr_kernel.stages.tally import RecordedFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ class RecordFacts(Struct, frozen=True, kw_only=True):
     """The highest pooled similarity of a passage that did not alert."""
     alerts: tuple[Alert, ...]
     """The newest ones."""
+    cameras: dict[str, RecordedFacts]
+    """By camera: how its passages ended."""
 
 
 class Record(Actor):
@@ -43,8 +46,8 @@ class Record(Actor):
         """Keep the record; `listen` is told each fact as it comes (and must be quick)."""
         super().__init__("record")
         self._listen = listen
-        self._verdicts: Counter[Verdict] = Counter()
-        self._lost: Counter[str] = Counter()
+        self._verdicts: Counter[tuple[str, Verdict]] = Counter()
+        self._lost: Counter[tuple[str, str]] = Counter()
         self._highest: float | None = None
         self._alerts: deque[Alert] = deque(maxlen=ALERTS_KEPT)
 
@@ -61,18 +64,30 @@ class Record(Actor):
         if isinstance(message, Alert):
             self._alerts.append(message)
             return
-        self._verdicts[message.verdict] += 1
+        self._verdicts[message.camera, message.verdict] += 1
         if message.verdict is Verdict.LOST:
-            self._lost[message.reason or "unknown"] += 1
+            self._lost[message.camera, message.reason or "unknown"] += 1
         elif message.verdict is Verdict.NOT_MATCHED and message.best_similarity is not None:
             self._highest = max(self._highest or -1.0, message.best_similarity)
 
     def facts(self) -> RecordFacts:
         """Return a snapshot."""
+        cameras = {name: self._recorded(name) for name in sorted({name for name, _ in self._verdicts})}
+        lost: Counter[str] = Counter()
+        for camera in cameras.values():
+            lost.update(camera.lost)
         return RecordFacts(
-            alerted=self._verdicts[Verdict.ALERTED],
-            not_matched=self._verdicts[Verdict.NOT_MATCHED],
-            lost=dict(self._lost),
+            alerted=sum(camera.alerted for camera in cameras.values()),
+            not_matched=sum(camera.not_matched for camera in cameras.values()),
+            lost=dict(lost),
             highest_not_matched=self._highest,
             alerts=tuple(self._alerts),
+            cameras=cameras,
+        )
+
+    def _recorded(self, camera: str) -> RecordedFacts:
+        return RecordedFacts(
+            alerted=self._verdicts[camera, Verdict.ALERTED],
+            not_matched=self._verdicts[camera, Verdict.NOT_MATCHED],
+            lost={reason: count for (name, reason), count in self._lost.items() if name == camera},
         )

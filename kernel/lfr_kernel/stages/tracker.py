@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
@@ -11,13 +11,14 @@ from lfr_kernel.messages import Biometric, Faces, Passage, PassageSplit, ProbeRe
 from lfr_kernel.runtime import Actor, Consumes, Overflow, PassingError, Policy
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
+from lfr_kernel.stages.tally import TrackedFacts, TrackedTally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lfr_kernel.runtime import Lane
 
-__all__ = ["TrackEnded", "TrackOpened", "TrackUpdate", "Tracker", "TrackerFacts", "TrackerHost", "Wanted"]
+__all__ = ["Seen", "TrackEnded", "TrackOpened", "TrackUpdate", "Tracker", "TrackerFacts", "TrackerHost", "Wanted"]
 
 
 class TrackOpened(Struct, frozen=True):
@@ -36,6 +37,20 @@ class Wanted(Struct, frozen=True):
     """In (0, 1]; the weight of this face in its passage's pool."""
 
 
+class Seen(Struct, frozen=True):
+    """Face number `face` of the update's `Faces` belongs to `track`, which is open; says what became of it.
+
+    With no `gate` and without a `Wanted` it is spare: good enough, but the passage has enough for now.
+    """
+
+    track: int
+    face: int
+    quality: float
+    """In [0, 1]."""
+    gate: str | None = None
+    """Why it is not good enough to embed, in plain words: `too_small`, `turned_away`."""
+
+
 class TrackEnded(Struct, frozen=True):
     """A track is over."""
 
@@ -50,11 +65,16 @@ class TrackEnded(Struct, frozen=True):
 
 
 class TrackUpdate(Struct, frozen=True, kw_only=True):
-    """What one frame changed. A track may be opened, wanted and ended in one update."""
+    """What one frame changed. A track may be opened, wanted and ended in one update.
+
+    Of a tracker that leaves out `seen` only the faces in `wanted` are known: the others are counted as untracked.
+    """
 
     opened: tuple[TrackOpened, ...] = ()
     wanted: tuple[Wanted, ...] = ()
     ended: tuple[TrackEnded, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    """Each face of the frame that belongs to an open track, wanted or not, once."""
 
 
 class Tracker(Protocol):
@@ -85,19 +105,23 @@ class TrackerFacts(Struct, frozen=True, kw_only=True):
     open: int
     probes: int
     """Faces asked to be embedded."""
+    cameras: dict[str, TrackedFacts]
+    """By camera: what became of its faces."""
     call_ms: Quantiles
 
 
 class _Open:
     """The host's own book of one open passage: it survives the plugin's failure."""
 
-    __slots__ = ("began_ns", "camera", "first_probe_ns", "last_ns", "passage", "probes")
+    __slots__ = ("began_ns", "camera", "first_probe_ns", "frames", "last_ns", "passage", "probes", "refused", "track")
 
-    def __init__(self, passage: str, camera: str, began_ns: int) -> None:
+    def __init__(self, passage: str, camera: str, track: int, began_ns: int) -> None:
         self.passage = passage
         self.camera = camera
+        self.track = track
         self.began_ns = self.last_ns = began_ns
-        self.probes = 0
+        self.probes = self.frames = 0
+        self.refused: Counter[str] = Counter()
         self.first_probe_ns: int | None = None
 
 
@@ -131,6 +155,8 @@ class TrackerHost(Actor):
         self._open: dict[tuple[str, int], _Open] = {}
         self._cut_short: deque[_Open] = deque()
         self._seen = self._probes = 0
+        self._tallies: defaultdict[str, TrackedTally] = defaultdict(TrackedTally)
+        self._counted: Faces | None = None
         self._durations = Durations()
 
     async def setup(self) -> None:
@@ -153,6 +179,7 @@ class TrackerHost(Actor):
         self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
         await self._take(message.camera, update, message)
         message.erase()
+        self._counted = None
 
     async def _split(self, message: PassageSplit) -> None:
         for (camera, track), book in self._open.items():
@@ -161,17 +188,19 @@ class TrackerHost(Actor):
                 return
 
     async def _take(self, camera: str, update: TrackUpdate, faces: Faces | None) -> None:
+        tally = self._tallies[camera]
         for opened in update.opened:
             if (camera, opened.track) in self._open:
                 raise PassingError(
                     f"the tracker opened track {opened.track} twice; every track needs a number of its own"
                 )
             self._seen += 1
+            tally.passages += 1
             passage = f"{self._run}-{self._seen:06d}"
-            self._open[camera, opened.track] = _Open(passage, camera, opened.stream_ns)
-        for wanted in update.wanted:
-            if faces is not None:
-                await self._ask(self._book(camera, wanted.track), wanted, faces)
+            self._open[camera, opened.track] = _Open(passage, camera, opened.track, opened.stream_ns)
+        if faces is not None:
+            self._count(camera, update, faces)
+            await self._ask_all(camera, update.wanted, faces)
         for ended in update.ended:
             book = self._book(camera, ended.track)
             del self._open[camera, ended.track]
@@ -182,6 +211,34 @@ class TrackerHost(Actor):
         if book is None:
             raise PassingError(f"the tracker spoke of track {track}, which is not open: expected `opened` before")
         return book
+
+    def _count(self, camera: str, update: TrackUpdate, faces: Faces) -> None:
+        """Count every face of a frame, once, before anything of it is sent."""
+        _check_faces([seen.face for seen in update.seen], len(faces), "seen")
+        _check_faces([wanted.face for wanted in update.wanted], len(faces), "wanted")
+        for wanted in update.wanted:
+            self._book(camera, wanted.track)
+        books = [self._book(camera, seen.track) for seen in update.seen]
+        gates = {seen.face: seen.gate for seen in update.seen}
+        self._tallies[camera].take(len(faces), gates, [wanted.face for wanted in update.wanted])
+        self._counted = faces
+        for book, seen in zip(books, update.seen, strict=True):
+            book.last_ns = faces.stream_ns
+            book.frames += 1
+            if seen.gate is not None:
+                book.refused[seen.gate] += 1
+
+    async def _ask_all(self, camera: str, wanted: Sequence[Wanted], faces: Faces) -> None:
+        tally = self._tallies[camera]
+        unsent = deque(wanted)
+        try:
+            while unsent:
+                book = self._book(camera, unsent[0].track)
+                tally.over_gate += not book.probes
+                await self._ask(book, unsent.popleft(), faces)
+        except BaseException as error:
+            tally.unsent["crashed" if isinstance(error, Exception) else "stopped"] += len(unsent)
+            raise
 
     async def _ask(self, book: _Open, wanted: Wanted, faces: Faces) -> None:
         book.last_ns = faces.stream_ns
@@ -213,6 +270,8 @@ class TrackerHost(Actor):
                 probes=book.probes,
                 ended=why,
                 gated=gated,
+                refused=tuple(book.refused.most_common()),
+                track=book.track,
                 first_probe_ns=book.first_probe_ns,
             )
         )
@@ -240,11 +299,13 @@ class TrackerHost(Actor):
         while self._cut_short:
             book = self._cut_short.popleft()
             why = "stopped" if self.is_cut_short else "restart"
-            await self._end(book, why, book.last_ns, 0, None)
+            await self._end(book, why, book.last_ns, book.frames, None)
 
-    async def dispose(self, message: Faces | PassageSplit, reason: str) -> None:  # noqa: ARG002
-        """Erase the crops."""
+    async def dispose(self, message: Faces | PassageSplit, reason: str) -> None:
+        """Erase the crops, and count the faces unless they have been."""
         if isinstance(message, Faces):
+            if message is not self._counted:
+                self._tallies[message.camera].dropped[reason] += len(message)
             message.erase()
 
     def facts(self) -> TrackerFacts:
@@ -253,5 +314,16 @@ class TrackerHost(Actor):
             seen=self._seen,
             open=len(self._open) + len(self._cut_short),
             probes=self._probes,
+            cameras={name: tally.facts() for name, tally in self._tallies.items()},
             call_ms=self._durations.quantiles(),
         )
+
+
+def _check_faces(numbers: Sequence[int], count: int, where: str) -> None:
+    for number in numbers:
+        if not 0 <= number < count:
+            raise PassingError(
+                f"the tracker spoke of face {number} in `{where}`, of a frame with {count}; numbers count from 0"
+            )
+    if len(set(numbers)) < len(numbers):
+        raise PassingError(f"the tracker spoke of one face twice in `{where}`: {sorted(numbers)}")

@@ -1,5 +1,6 @@
 """Telemetry: frozen snapshots of a run."""
 
+from lfr_kernel.telemetry.funnel import CameraFunnel, FaceFunnel, PassageFunnel
 from lfr_kernel.telemetry.summary import Summary, summarise
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["CameraFunnel", "FaceFunnel", "PassageFunnel", "Summary", "summarise"]

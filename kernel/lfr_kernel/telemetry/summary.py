@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lfr_kernel.telemetry.funnel import CameraFunnel, funnel_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -110,6 +112,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     frames: FrameSummary
     faces: int
     probes: int
+    funnel: Mapping[str, CameraFunnel]
+    """By camera: where its faces and its passages went."""
     alerts: Sequence[AlertSummary]
     latency_ms: LatencySummary
     stages_ms: Mapping[str, Quantiles]
@@ -193,6 +197,14 @@ def summarise(
         frames=FrameSummary(read=read, processed=processed, dropped=dict(dropped)),
         faces=facts.detector.faces,
         probes=facts.embedder.probes,
+        funnel=funnel_of(
+            [camera.name for camera in facts.cameras],
+            tracker=facts.tracker,
+            embedder=facts.embedder,
+            index=facts.index,
+            record=facts.record,
+            is_running=is_running,
+        ),
         alerts=[summarise_alert(alert) for alert in record.alerts],
         latency_ms=LatencySummary(
             capture_to_alert=facts.desk.capture_to_alert_ms,

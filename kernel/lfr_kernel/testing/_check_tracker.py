@@ -74,6 +74,14 @@ class _Books:
             )
             expect(0 < wanted.quality <= 1, f"quality must be in (0, 1]: it is a weight; got {wanted.quality!r}")
             self.wanted += 1
+        for seen in update.seen:
+            expect(seen.track in self.open, f"a face of track {seen.track} was seen, which is not open")
+            expect(0 <= seen.face < faces, f"face {seen.face} was seen in a frame with {faces} (numbers count from 0)")
+        shown = [seen.face for seen in update.seen]
+        expect(len(set(shown)) == len(shown), f"one face was seen twice in one update: {shown}")
+        refused = {seen.face for seen in update.seen if seen.gate is not None}
+        both = sorted(refused & {wanted.face for wanted in update.wanted})
+        expect(not both, f"faces {both} are wanted, and are said to be no good (a gate) in the same update")
         numbers = [wanted.face for wanted in update.wanted]
         expect(len(set(numbers)) == len(numbers), f"one face was wanted twice in one update: {numbers}")
         for ended in update.ended:

@@ -18,7 +18,7 @@ import numpy as np
 from lfr_kernel.messages import Alert
 from lfr_kernel.stages.detector import Detections
 from lfr_kernel.stages.index import Candidates
-from lfr_kernel.stages.tracker import TrackEnded, TrackOpened, TrackUpdate, Wanted
+from lfr_kernel.stages.tracker import Seen, TrackEnded, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.testing._faults import Faults, Gate
 from lfr_kernel.testing._scenes import FakeCamera, FakeFace, FakePicture
 
@@ -128,12 +128,22 @@ class _Track:
 
 
 class FakeTracker:
-    """Follows the nearest face within one face's width; wants every n-th. See `lfr_kernel.stages.tracker.Tracker`."""
+    """Follows the nearest face within one face's width; wants every n-th. See `lfr_kernel.stages.tracker.Tracker`.
+
+    Faces of less confidence than `min_confidence` are gated.
+    """
 
     def __init__(
-        self, faults: Faults | None = None, *, every: int = 3, max_probes: int = 5, lost_after_s: float = 1.0
+        self,
+        faults: Faults | None = None,
+        *,
+        every: int = 3,
+        max_probes: int = 5,
+        lost_after_s: float = 1.0,
+        min_confidence: float = 0.0,
     ) -> None:
         self._faults = faults or Faults()
+        self._min_confidence = min_confidence
         self._every = every
         self._max_frames = every * max_probes
         self._lost_after_ns = round(lost_after_s * 1e9)
@@ -151,6 +161,7 @@ class FakeTracker:
         self._tracks = [track for track in self._tracks if track not in over and track not in split]
         opened: list[TrackOpened] = []
         wanted: list[Wanted] = []
+        seen: list[Seen] = []
         free = list(self._tracks)
         for number, box in enumerate(faces.boxes.astype(np.float64)):
             centre = (box[:2] + box[2:]) / 2
@@ -163,11 +174,14 @@ class FakeTracker:
                 self._next += 1
                 self._tracks.append(track)
                 opened.append(TrackOpened(track.number, now_ns))
-            if track.frames % self._every == 0 and track.frames < self._max_frames:
-                wanted.append(Wanted(track.number, number, max(0.01, float(faces.confidences[number]))))
+            quality = max(0.01, float(faces.confidences[number]))
+            gate = "low_confidence" if quality < self._min_confidence else None
+            seen.append(Seen(track.number, number, quality, gate))
+            if gate is None and track.frames % self._every == 0 and track.frames < self._max_frames:
+                wanted.append(Wanted(track.number, number, quality))
             track.centre, track.last_ns = centre, now_ns
             track.frames += 1
-        return TrackUpdate(opened=tuple(opened), wanted=tuple(wanted), ended=tuple(ended))
+        return TrackUpdate(opened=tuple(opened), wanted=tuple(wanted), ended=tuple(ended), seen=tuple(seen))
 
     def split(self, track: int) -> None:
         """End that track at the next update."""

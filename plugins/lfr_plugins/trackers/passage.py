@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from lfr_kernel.api import TrackEnded, TrackOpened, TrackUpdate, Wanted, face_qualities, gated
+from lfr_kernel.api import Seen, TrackEnded, TrackOpened, TrackUpdate, Wanted, face_qualities, gated
 from lfr_plugins.trackers.cuts import THUMBNAIL, CutDetector
 from lfr_plugins.trackers.motion import assign, begin, correct, measure, predict, shadows
 from lfr_plugins.trackers.sampling import ProbePlan
@@ -126,7 +126,16 @@ class PassageTracker:
 
         opened += [self._open(track) for track, sighting in seen if self._is_believed(track, sighting)]
         wanted = (self._want(track, sighting) for track, sighting in seen)
-        return TrackUpdate(opened=tuple(opened), wanted=_present(wanted), ended=_present(ended))
+        return TrackUpdate(
+            opened=tuple(opened),
+            wanted=_present(wanted),
+            ended=_present(ended),
+            seen=tuple(
+                Seen(track.number, sighting.face, sighting.quality, sighting.gate)
+                for track, sighting in seen
+                if track.number is not None
+            ),
+        )
 
     def split(self, track: int) -> None:
         """End the track at the next update; the face seen there then begins another. Unknown numbers are ignored."""

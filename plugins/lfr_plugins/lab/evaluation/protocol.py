@@ -6,8 +6,8 @@
     …,group_sex,group_age                       what people said of themselves, never what software made of a face
 
 Roles: `watchlist` (listed), `filler` (listed, and expected nowhere), `mated` (passes, and is listed), `nonmated`
-(passes, and is not). Paths start where the file lies, in a folder beside it, or in the folder that is given. Every mistake is
-reported at once.
+(passes, and is not). Paths start where the file lies, in a folder beside it, or in the folder that is given. Every
+mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import io
 import math
 import tomllib
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (msgspec resolves the annotations)
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec

@@ -1,0 +1,87 @@
+"""The gallery as the index is given it, and the roll of who of it is still listed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+
+from lfr_kernel.messages import Biometric  # noqa: TC001  (msgspec resolves the annotations)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Gallery", "Roll"]
+
+
+class Gallery(Struct, frozen=True, kw_only=True, eq=False):
+    """The listed templates, as the index is given them. Whoever made it erases it."""
+
+    templates: Biometric
+    """float32 [N, D], L2-normalised."""
+    persons: tuple[str, ...]
+    """Who each row is."""
+    digest: str
+    """SHA-256 of the model that made the templates."""
+    generation: int
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+
+class Roll:
+    """Who is listed now. Whoever was recalled stays off it for good, also when the gallery is loaded again."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        """Rises with every change of who is listed."""
+        self._persons: tuple[str, ...] = ()
+        self._removed: set[int] = set()
+        self._recalled: set[str] = set()
+        self._is_wiped = False
+
+    def __len__(self) -> int:
+        """How many rows the plugin holds."""
+        return len(self._persons) - len(self._removed)
+
+    def person(self, row: int) -> str:
+        """Return who a row is."""
+        return self._persons[row]
+
+    def is_recalled(self, person: str) -> bool:
+        """Whether somebody was taken off the list."""
+        return person in self._recalled
+
+    def rows(self, gallery: Gallery) -> NDArray[np.int64]:
+        """Return the rows of a gallery that may be loaded, int64 [M]: not those recalled since it was made."""
+        kept = [
+            row for row, person in enumerate(gallery.persons) if not self._is_wiped and person not in self._recalled
+        ]
+        return np.array(kept, np.int64)
+
+    def take(self, gallery: Gallery) -> None:
+        """Note that the rows of a gallery that may be loaded were."""
+        self._persons = gallery.persons
+        self._removed = set(range(len(gallery))) - set(self.rows(gallery).tolist())
+        self.generation = max(self.generation, gallery.generation)
+
+    def recall(self, person: str) -> list[int]:
+        """Take somebody off the list; return the rows that the plugin still holds of him or her."""
+        self._recalled.add(person)
+        return [row for row, listed in enumerate(self._persons) if listed == person and row not in self._removed]
+
+    def strike(self, rows: Sequence[int]) -> None:
+        """Note that the plugin has removed rows."""
+        self._removed.update(rows)
+        self.generation += 1
+
+    def wipe(self) -> None:
+        """Take everybody off the list for good."""
+        self._is_wiped = True
+
+    def strike_all(self) -> None:
+        """Note that the plugin has erased everything."""
+        self.strike(range(len(self._persons)))
