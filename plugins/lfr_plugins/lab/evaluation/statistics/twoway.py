@@ -168,7 +168,7 @@ def _design(hits: NDArray[np.int64], own: NDArray[np.float64], tested: int, list
     beyond = own * (own - 1)
     chance = (own.sum() ** 2 - (own**2).sum()) / (tested - 1)
     lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(own.sum(), 1.0) ** 2)
-    effect = (people + lists) / ((1 - mean) / mean / n)
+    effect = max((people + lists) / ((1 - mean) / mean / n), 1 / tested)  # n people tell no more than n * N pairs
     if not lists:
         return effect, np.inf
     freedom = min(float(beyond.sum() ** 2 / (beyond**2).sum()), tested - 1)
