@@ -76,7 +76,7 @@ def transferred(
     """
     theirs = _checks.scores(mated, "mated")
     listed = _checks.counts(mated_listed, "mated_listed", pairs.listed - 1)
-    _checks.share(target, "target")
+    target = _checks.share(target, "target")
     if listed.size != theirs.size or np.unique(listed).size != listed.size:
         raise ValueError(
             f"mated_listed: expected one listed person for each of {theirs.size} mated people and nobody twice, "

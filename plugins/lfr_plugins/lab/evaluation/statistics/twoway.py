@@ -125,7 +125,7 @@ def rate_over_lists(
     effect, freedom = _design(hits, own, pairs.listed, listed) if 0 < events < n else (1.0, np.inf)
     tails = ((1 - confidence) / 2, 1 - confidence)
     two, one = (n / effect * float((stats.norm.isf(tail) / stats.t.isf(tail, freedom)) ** 2) for tail in tails)
-    value = events / n
+    value = float(events) / n
     low, high = interval(value * two, two, confidence)
     nothing = (
         f"{rate(0, n, confidence=confidence).note}; what other lists would do cannot be seen without a false alert"
@@ -167,7 +167,7 @@ def _design(hits: NDArray[np.int64], own: NDArray[np.float64], tested: int, list
     people = float(chances.var()) / n / mean**2
     beyond = own * (own - 1)
     chance = (own.sum() ** 2 - (own**2).sum()) / (tested - 1)
-    lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(own.sum(), 1.0) ** 2)
+    lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(float(own.sum()), 1.0) ** 2)
     effect = max((people + lists) / ((1 - mean) / mean / n), 1 / tested)  # n people tell no more than n * N pairs
     if not lists:
         return effect, np.inf
