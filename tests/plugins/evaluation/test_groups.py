@@ -60,7 +60,7 @@ def test_nothing_to_compare_is_said(events: int) -> None:
     assert (found.p, found.note) == (1.0, "the same happened to everybody, in every group")
 
 
-def test_holm_as_in_his_paper() -> None:
+def test_holms_worked_example() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
     with pytest.raises(ValueError, match="within 0 and 1"):

@@ -2,7 +2,7 @@
 
 Two samples make a false alert, the people who passed and the people who are listed. The variance of an estimate from
 such crossed samples has a part for each and a part for their pairs. Owen's pigeonhole bootstrap (The pigeonhole
-bootstrap, Annals of Applied Statistics 1, 2007, theorem 3; Owen and Eckles, Bootstrapping data arrays of arbitrary
+bootstrap, Annals of Applied Statistics 1, 2007; Owen and Eckles, Bootstrapping data arrays of arbitrary
 order, ibid. 6, 2012) resamples both, and so counts the part of the pairs three times. False alerts are rare: nearly all
 of their variance is that part, and its percentile interval covered the truth in 99 to 100 of 100 simulated systems.
 A list drawn with replacement also has fewer different people on it, so that "any alert" becomes rarer.
