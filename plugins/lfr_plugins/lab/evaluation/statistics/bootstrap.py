@@ -69,6 +69,7 @@ def paired_difference(
     """
     mated = [_checks.scores(one[0], "mated") for one in (first, second)]
     others = [_checks.scores(one[1], "nonmated") for one in (first, second)]
+    target = _checks.share(target, "target")
     tail = (1 - _checks.share(confidence, "confidence")) / 2
     for what, pair in (("mated", mated), ("non-mated", others)):
         if pair[0].size != pair[1].size:

@@ -131,7 +131,7 @@ def worst_to_best(groups: Groups, confidence: float = CONFIDENCE) -> Ratio:
         return Ratio(worst=worst, best=best, value=None, low=None, high=None, method=method, note=note)
     low, high = ratio_interval((bad, people), (good, others), 1 - (1 - confidence) / pairs)
     few = None if good else f"no event among {others} people of {best}: the ratio is at least {low:.2g}"
-    value = bad * others / (people * good) if good else None
+    value = float(bad * others / (people * good)) if good else None
     return Ratio(worst=worst, best=best, value=value, low=low, high=high, method=method, note=few)
 
 
@@ -206,9 +206,9 @@ def equivalence(groups: Groups, margin: float, confidence: float = CONFIDENCE) -
     ends = [ratio_interval(*pair, 1 - 2 * alpha) for pair in combinations(checked.values(), 2)]
     low = min(end[0] for end in ends)
     high = None if any(end[1] is None for end in ends) else max(end[1] or 0.0 for end in ends)
-    shown = high is not None and high < margin and low > 1 / margin
+    shown = bool(high is not None and high < margin and low > 1 / margin)
     method = f"two one-sided tests at {alpha:.2g} on Koopman's score interval, every pair"
-    return Equivalence(margin=margin, is_shown=shown, low=low, high=high, method=method)
+    return Equivalence(margin=float(margin), is_shown=shown, low=low, high=high, method=method)
 
 
 _FARTHEST = 30.0

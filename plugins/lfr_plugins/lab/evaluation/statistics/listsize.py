@@ -66,6 +66,7 @@ def expected_fpir(hits: ArrayLike, listed: int, sizes: ArrayLike) -> NDArray[np.
     rest = np.where(possible, missed - length, 0.0)
     logarithm = gammaln(missed + 1) - gammaln(rest + 1) - gammaln(listed + 1.0) + gammaln(listed - length + 1)
     alert = np.where(possible, -np.expm1(np.minimum(logarithm, 0.0)), 1.0)
+    alert[distinct == 0] = 0.0  # and not what rounding leaves
     return np.asarray(people @ alert / reached.size, np.float64)
 
 

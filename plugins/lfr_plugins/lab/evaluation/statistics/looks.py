@@ -128,7 +128,7 @@ def scaled_margins(nonmated: ArrayLike, threshold: float, target: float, shape: 
     """
     looks = _looks(nonmated)
     weights = _margins(shape, looks.shape[1])
-    _checks.share(target, "target")
+    target = _checks.share(target, "target")
     excess = _filled(looks) - threshold
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = np.where(excess < 0, -np.inf, np.where(weights > 0, excess / weights, np.inf)).max(axis=1)
@@ -141,7 +141,7 @@ def scaled_margins(nonmated: ArrayLike, threshold: float, target: float, shape: 
     while (events := int((rule_scores(looks, early) >= threshold).sum())) > allowed:
         step *= 2  # a small weight lets the step drown in rounding
         early = (stays + step) * weights
-    return EarlyRule(threshold=threshold, early=early.tolist(), fpir=rate(events, len(looks)))
+    return EarlyRule(threshold=float(threshold), early=early.tolist(), fpir=rate(events, len(looks)))
 
 
 def with_looks(similarities: ArrayLike, looks: int) -> NDArray[np.float64]:

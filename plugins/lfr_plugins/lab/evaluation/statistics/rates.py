@@ -128,14 +128,14 @@ def rate(events: float, n: int, *, target: float | None = None, confidence: floa
         return Rate(events=0, n=0, value=None, low=None, high=None, upper=None, note=not_measurable(0, needed))
     low, high = interval(events, n, confidence)
     upper = upper_bound(events, n, confidence)
-    value: float | None = events / n
+    value: float | None = float(events) / n
     note = None
     if target is not None and (needed := people_needed(target, confidence=confidence)) > n:
         value, note = None, not_measurable(n, needed)
     elif events == 0:
         bound = f"{confidence:.0%} upper bound {upper:.2g}, exactly 1 - {1 - confidence:.2g}^(1/n)"
         note = f"no event among {n} people: {bound}" + (", about 3/n" if confidence == CONFIDENCE else "")
-    return Rate(events=float(events), n=n, value=value, low=low, high=high, upper=upper, note=note)
+    return Rate(events=float(events), n=int(n), value=value, low=low, high=high, upper=upper, note=note)
 
 
 def _check(events: float, n: float) -> None:

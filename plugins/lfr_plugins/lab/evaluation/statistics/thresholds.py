@@ -116,7 +116,7 @@ def threshold_at(nonmated: ArrayLike, target: float) -> Threshold:
         ValueError: scores are empty, not one-dimensional or NaN; the target is no share.
     """
     scores = _checks.scores(nonmated, "nonmated")
-    _checks.share(target, "target")
+    target = _checks.share(target, "target")
     allowed = allowed_people(scores.size, target)
     if not allowed:
         few = not_measurable(int(scores.size), math.ceil(1 / target - 1e-9))
@@ -145,6 +145,7 @@ def recommended_threshold(nonmated: ArrayLike, target: float, confidence: float 
         ValueError: scores are empty, not one-dimensional or NaN; target or confidence is no share.
     """
     scores = _checks.scores(nonmated, "nonmated")
+    target = _checks.share(target, "target")
     n = int(scores.size)
     needed = people_needed(target, confidence=confidence)
     if needed > n:
@@ -168,7 +169,7 @@ def quantile_bounds(
         ValueError: scores are empty, not one-dimensional or NaN; target or confidence is no share.
     """
     scores = _checks.scores(nonmated, "nonmated")
-    _checks.share(target, "target")
+    target = _checks.share(target, "target")
     _checks.share(confidence, "confidence")
     found: Any = stats.quantile_test(scores, q=0, p=1 - target).confidence_interval(confidence)
     low, high = (float(one) if np.isfinite(one) else None for one in (found.low, found.high))

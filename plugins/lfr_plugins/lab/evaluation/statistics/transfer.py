@@ -3,7 +3,8 @@
 Rates at a threshold that the same people chose are what the choice made them. Here half of the non-mated people and
 half of the listed ones (with their mated probes) choose, the other halves are counted, then the other way round, many
 times over; every person is tried with thresholds that he or she had no part in. The price is the list: rates are those
-of a list half as long.
+of a list half as long. In simulations like those of `twoway` 94 to 96 of 100 intervals cover the true FPIR and 94 to 98
+the true TPIR, and the one-sided bound of FPIR holds in 93 to 98, with 50 listed people and a coefficient of 1 in 91.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def transferred(
     """
     theirs = _checks.scores(mated, "mated")
     listed = _checks.counts(mated_listed, "mated_listed", pairs.listed - 1)
-    _checks.share(target, "target")
+    target = _checks.share(target, "target")
     if listed.size != theirs.size or np.unique(listed).size != listed.size:
         raise ValueError(
             f"mated_listed: expected one listed person for each of {theirs.size} mated people and nobody twice, "

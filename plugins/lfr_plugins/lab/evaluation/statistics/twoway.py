@@ -2,7 +2,7 @@
 
 Two samples make a false alert, the people who passed and the people who are listed. The variance of an estimate from
 such crossed samples has a part for each and a part for their pairs. Owen's pigeonhole bootstrap (The pigeonhole
-bootstrap, Annals of Applied Statistics 1, 2007, theorem 3; Owen and Eckles, Bootstrapping data arrays of arbitrary
+bootstrap, Annals of Applied Statistics 1, 2007; Owen and Eckles, Bootstrapping data arrays of arbitrary
 order, ibid. 6, 2012) resamples both, and so counts the part of the pairs three times. False alerts are rare: nearly all
 of their variance is that part, and its percentile interval covered the truth in 99 to 100 of 100 simulated systems.
 A list drawn with replacement also has fewer different people on it, so that "any alert" becomes rarer.
@@ -125,7 +125,7 @@ def rate_over_lists(
     effect, freedom = _design(hits, own, pairs.listed, listed) if 0 < events < n else (1.0, np.inf)
     tails = ((1 - confidence) / 2, 1 - confidence)
     two, one = (n / effect * float((stats.norm.isf(tail) / stats.t.isf(tail, freedom)) ** 2) for tail in tails)
-    value = events / n
+    value = float(events) / n
     low, high = interval(value * two, two, confidence)
     nothing = (
         f"{rate(0, n, confidence=confidence).note}; what other lists would do cannot be seen without a false alert"
@@ -167,8 +167,8 @@ def _design(hits: NDArray[np.int64], own: NDArray[np.float64], tested: int, list
     people = float(chances.var()) / n / mean**2
     beyond = own * (own - 1)
     chance = (own.sum() ** 2 - (own**2).sum()) / (tested - 1)
-    lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(own.sum(), 1.0) ** 2)
-    effect = (people + lists) / ((1 - mean) / mean / n)
+    lists = max(float(beyond.sum() - chance), 0.0) * n / ((n - 1) * max(float(own.sum()), 1.0) ** 2)
+    effect = max((people + lists) / ((1 - mean) / mean / n), 1 / tested)  # n people tell no more than n * N pairs
     if not lists:
         return effect, np.inf
     freedom = min(float(beyond.sum() ** 2 / (beyond**2).sum()), tested - 1)
