@@ -58,6 +58,11 @@ GATES: Mapping[str, Cause] = {
         says="the detector was unsure that it was a face at all in {count} of {frames} frames",
         helps="look at the picture: a face half hidden needs another angle; if it is none, nothing was lost",
     ),
+    "occluded": Cause(
+        short="covered",
+        says="eyes or mouth seemed covered in {count} of {frames} frames",
+        helps="lower min_openness; covering a face is no reason for anything",
+    ),
 }
 """By the reason that a tracker gives for a face that it refuses."""
 
