@@ -12,7 +12,7 @@ from lfr_kernel.citation import most_looks, recognition_settings
 from lfr_kernel.cli.funnel import funnel_tables
 from lfr_kernel.cli.run import run_profile
 from lfr_kernel.cli.screen import printable
-from lfr_kernel.enrolment import read_photograph
+from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
 from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture, Verdict
@@ -115,6 +115,7 @@ __all__ = [
     "describe",
     "embed_crops",
     "face_qualities",
+    "find_photos",
     "funnel_tables",
     "gated",
     "hookimpl",

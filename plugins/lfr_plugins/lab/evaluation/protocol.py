@@ -99,10 +99,6 @@ class Protocol(Struct, frozen=True, kw_only=True):
         """Return the rows of these roles."""
         return [row for row in self.rows if row.role in roles]
 
-    def groups_of(self, identity: str) -> Mapping[str, str]:
-        """Return what somebody said of him- or herself, by group column."""
-        return next(row.groups for row in self.rows if row.identity == identity)
-
 
 def read_protocol(path: Path, root: Path | None = None) -> Protocol:
     """Read a protocol and check all of it.

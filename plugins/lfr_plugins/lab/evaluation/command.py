@@ -1,0 +1,218 @@
+"""`lfr-kernel evaluate`: how well a profile recognises whom it should, and leaves everybody else alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lfr_kernel.api import (
+    LfrError,
+    find_photos,
+    load_profile,
+    parse_profile,
+    read_photograph,
+    recognition_settings,
+)
+from lfr_plugins.lab.evaluation.assembly import Inputs, assemble
+from lfr_plugins.lab.evaluation.observation import Models, observe
+from lfr_plugins.lab.evaluation.protocol import ProtocolError, read_about, read_protocol
+from lfr_plugins.lab.evaluation.report import ModelFacts
+from lfr_plugins.lab.evaluation.screen import show
+from lfr_plugins.lab.evaluation.store import Store
+from lfr_plugins.lab.evaluation.writing import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lfr_kernel.api import Profile, Registry
+
+__all__ = ["evaluate"]
+
+DEFAULT: dict[str, Any] = {
+    "name": "default",
+    "permit": "demo",
+    "cameras": [{"name": "none", "options": {"url": "none.mp4"}}],
+    "watchlist": {"images": "."},
+}
+"""What is evaluated without a profile: the built-in plugins with their defaults. Nothing of it is ever opened."""
+
+
+class WrongInputError(click.ClickException):
+    """What was asked for cannot be evaluated."""
+
+    exit_code = 2
+
+
+@click.command(
+    epilog="""\b
+A protocol is a CSV file with the columns path, identity and role (watchlist, filler, mated, nonmated), and if need be
+passage, start_s and end_s for clips, and group_… for what people said of themselves.
+
+\b
+Examples:
+  lfr-kernel evaluate lfw-protocol.csv                       the built-in pipeline with its defaults
+  lfr-kernel evaluate mine.csv --for van.toml --out new      as van.toml sets it, for the length of its list
+  lfr-kernel evaluate mine.csv --for van.toml --against old  … and compare, person by person, with an earlier one
+  lfr-kernel evaluate --for van.toml                         the protocol that van.toml names in [basis]
+
+Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or profile."""
+)
+@click.argument("protocol", type=click.Path(path_type=Path), required=False)
+@click.option("--for", "profile_path", type=click.Path(path_type=Path), help="Evaluate what this profile would do.")
+@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="Where the protocol's paths start.")
+@click.option("--about", type=click.Path(path_type=Path), help="TOML: name, source, and what this data flatters.")
+@click.option("--target", type=click.FloatRange(1e-6, 0.5), help="FPIR to recommend a threshold for.")
+@click.option("--list-size", type=click.IntRange(1), help="People on the list that the threshold is for.")
+@click.option("--against", type=click.Path(path_type=Path, file_okay=False), help="Compare with this evaluation.")
+@click.option("--choices", is_flag=True, help="Try other ways to use the same faces, too.")
+@click.option("--mirror-live", is_flag=True, help="Average each passing face with its mirror image.")
+@click.option("--out", type=click.Path(path_type=Path), default="evaluation", show_default=True, help="Folder for it.")
+@click.option("--cache", type=click.Path(path_type=Path), help="File that remembers what was seen on photographs.")
+@click.option("--no-cache", is_flag=True, help="Remember nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout; the rest goes to stderr.")
+@click.pass_context
+def evaluate(  # noqa: PLR0917  (click hands over each option)
+    ctx: click.Context,
+    protocol: Path | None,
+    profile_path: Path | None,
+    images: Path | None,
+    about: Path | None,
+    target: float | None,
+    list_size: int | None,
+    against: Path | None,
+    choices: bool,
+    mirror_live: bool,
+    out: Path,
+    cache: Path | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
+    """Measure recognition on a protocol of listed, mated and non-mated people.
+
+    Runs the plugins and the mathematics of a run over photographs and clips, on all cores, and writes a report that a
+    critical reader can take apart: report.json, report.md, report.html, plots and scores.csv. People are the unit.
+    What was seen on a photograph is remembered, so an interrupted evaluation goes on where it stopped.
+    """
+    registry: Registry = ctx.obj["registry"]
+    console = Console(stderr=True, highlight=False)
+    profile = _profile(profile_path, registry, mirror_live=mirror_live)
+    path = protocol or _named(profile, profile_path)
+    store_path = None if no_cache else cache or _default_cache()
+    try:
+        read = read_protocol(path, images)
+        described = read_about(about, path)
+        size = list_size or _listed(profile, profile_path, console)
+        with _models(profile, registry) as (models, facts), Store(store_path) as store, _progress(console) as progress:
+            photographs = [row for row in read.rows if not row.is_clip]
+            seen = observe([row.path for row in photographs], models, store, progress=progress("photographs"))
+        inputs = Inputs(
+            protocol=read,
+            about=described,
+            profile=profile,
+            detector=facts[0],
+            embedder=facts[1],
+            photographs=photographs,
+            seen=seen,
+            target=target or profile.basis.target_fpir,
+            list_size=size,
+        )
+        with console.status("counting people …"):
+            evaluated = assemble(inputs, against=against, with_choices=choices)
+            digest = write(evaluated, out)
+    except ProtocolError as error:
+        raise WrongInputError(str(error)) from error
+    if as_json:
+        click.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+    show(evaluated.report, digest, out, Console(highlight=False, stderr=as_json))
+
+
+def _profile(path: Path | None, registry: Registry, *, mirror_live: bool) -> Profile:
+    if path is not None:
+        profile, _ = load_profile(path, registry)
+    else:
+        profile, _ = parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())
+    if mirror_live:
+        profile = replace(profile, embedder=replace(profile.embedder, mirror_live=True))
+    return profile
+
+
+def _named(profile: Profile, path: Path | None) -> Path:
+    if path is None:
+        raise click.UsageError("name a protocol (a CSV file), or a profile that names one: --for PROFILE")
+    if profile.basis.protocol is None:
+        raise click.UsageError(f"{path} names no protocol; write one into [basis] protocol, or name it here")
+    return Path(profile.basis.protocol).expanduser()
+
+
+def _listed(profile: Profile, path: Path | None, console: Console) -> int | None:
+    """Return how many people the profile lists; None without a profile, or where its photographs are not here."""
+    if path is None:
+        return None
+    try:
+        return len({photo.person for photo in find_photos(profile.watchlist.images)})
+    except LfrError as error:
+        console.print(
+            f"the length of the profile's list is not known ({error}); state it with --list-size", style="yellow"
+        )
+        return None
+
+
+@contextmanager
+def _models(profile: Profile, registry: Registry) -> Iterator[tuple[Models, tuple[ModelFacts, ModelFacts]]]:
+    """Yield the models of a profile; they are closed afterwards."""
+    reader = registry.get("camera", profile.watchlist.reader)
+    detector = registry.get("detector", profile.detector.plugin).create(profile.detector.options)
+    try:
+        embedder = registry.get("embedder", profile.embedder.plugin).create(profile.embedder.options)
+        try:
+            settings = {
+                name: value
+                for name, value in recognition_settings(profile).items()
+                if name.partition(".")[0] in {"detector", "embedder"}
+            }
+            models = Models(
+                read=lambda path: read_photograph(path, reader),
+                detector=detector,
+                embedder=embedder,
+                settings=msgspec.json.encode(settings, order="sorted").decode(),
+            )
+            yield (
+                models,
+                (
+                    ModelFacts(plugin=profile.detector.plugin, sha256=detector.digest),
+                    ModelFacts(plugin=profile.embedder.plugin, sha256=embedder.digest),
+                ),
+            )
+        finally:
+            embedder.close()
+    finally:
+        detector.close()
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Yield a function that returns what shows the progress of something; nothing is shown without a terminal."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def shown(what: str) -> Callable[[int, int], None]:
+            task = bars.add_task(what, total=None)
+            return lambda done, of: bars.update(task, completed=done, total=of)
+
+        yield shown
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lfr-kernel" / "evaluate.sqlite"

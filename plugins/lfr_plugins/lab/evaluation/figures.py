@@ -1,0 +1,200 @@
+"""Scores become figures: descriptive and transferred ones, list sizes, and the threshold that may be recommended."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lfr_plugins.lab.evaluation.report import (
+    Descriptive,
+    Histogram,
+    ListGrowth,
+    Measured,
+    Point,
+    Recommendation,
+)
+from lfr_plugins.lab.evaluation.scoring import FLOOR
+from lfr_plugins.lab.evaluation.statistics import (
+    alerted,
+    curve,
+    expected_fpir,
+    extrapolated_fpir,
+    fpir_over_lists,
+    hits_at,
+    is_recommendable,
+    list_sizes,
+    not_measurable,
+    people_needed,
+    rate,
+    size_exponent,
+    threshold_at,
+    transferred,
+    upper_bound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lfr_plugins.lab.evaluation.scoring import Scores
+    from lfr_plugins.lab.evaluation.statistics import Threshold, Transferred
+
+__all__ = ["TARGETS", "describe", "growth", "histogram", "recommend", "transfer"]
+
+TARGETS = (0.01, 0.005, 0.001, 0.00017)
+"""FPIR of the descriptive points; the last is what NEC NeoFace V4 was measured at with a list of 10,000."""
+_STEP = 0.001
+"""Thresholds are recommended in thousandths, rounded up."""
+_BINS = 60
+
+
+def describe(scores: Scores, looks: int | None, note: str | None = None) -> Descriptive:
+    """Return the figures whose thresholds are read from the same people."""
+    nearest = scores.nearest
+    return Descriptive(
+        looks=looks,
+        mated=len(scores.mated),
+        nonmated=len(scores.nonmated),
+        mean_looks_mated=round(float(scores.looks_mated.mean()), 3),
+        mean_looks_nonmated=round(float(scores.looks_nonmated.mean()), 3),
+        rank_one=rate(int(scores.ranked_first.sum()), len(scores.mated)),
+        points=tuple(_point(scores, threshold_at(nearest, target)) for target in TARGETS),
+        curve=curve(scores.own, nearest),
+        note=note,
+    )
+
+
+def _point(scores: Scores, threshold: Threshold) -> Point:
+    found = None
+    if threshold.threshold is not None:
+        found = rate(int(alerted(scores.own, threshold.threshold)), len(scores.mated))
+    return Point(target=threshold.target, threshold=threshold, tpir=found)
+
+
+def transfer(scores: Scores, target: float) -> Transferred:
+    """Return what thresholds do on people and lists that had no part in choosing them.
+
+    Whoever could not be listed is in no half's list, and is missed in every one: it is counted with the first column
+    that nobody else has.
+    """
+    columns = scores.own_column.copy()
+    free = sorted(set(range(scores.pairs.listed)) - set(columns.tolist()))
+    unlisted = np.flatnonzero(columns < 0)
+    kept = np.ones(len(columns), np.bool_)
+    for place, row in enumerate(unlisted.tolist()):
+        if place < len(free):
+            columns[row] = free[place]
+        else:
+            kept[row] = False
+    return transferred(scores.own[kept], columns[kept], scores.pairs, target)
+
+
+def recommend(
+    by_looks: Mapping[int | None, Scores], *, target: float, listed: int | None, wanted_looks: int | None
+) -> Recommendation:
+    """Return the smallest threshold whose upper bounds meet the target, for the most looks that can be shown.
+
+    Args:
+        by_looks: scores of those with so many faces, after so many; None: of everybody, after all.
+        target: FPIR.
+        listed: people on the list that will be used; as many as were tested when None.
+        wanted_looks: most faces that a passage will pool; None where it is not known.
+    """
+    tested = next(iter(by_looks.values())).pairs.listed
+    size = tested if listed is None else listed
+    measured = {looks: _smallest(scores, target, size) for looks, scores in by_looks.items()}
+    table = tuple(
+        Measured(looks=looks, nonmated=len(by_looks[looks].nonmated), threshold=threshold, note=note)
+        for looks, (threshold, note) in measured.items()
+    )
+    shown = [looks for looks, (threshold, _) in measured.items() if threshold is not None and looks is not None]
+    chosen = max((looks for looks in shown if wanted_looks is None or looks <= wanted_looks), default=None)
+    if chosen is None:
+        first = measured[min(looks for looks in measured if looks is not None)]
+        return Recommendation(
+            target=target, listed=size, tested=tested, looks=None, wanted_looks=wanted_looks, threshold=None, fpir=None,
+            fpir_over_lists=None, tpir=None, wrong_person=None, by_looks=table, note=first[1],
+        )  # fmt: skip
+    scores, threshold = by_looks[chosen], measured[chosen][0]
+    assert threshold is not None  # noqa: S101  (as was just seen)
+    note = None
+    if wanted_looks is None or wanted_looks > chosen:
+        wanted = "as many faces as there are" if wanted_looks is None else f"up to {wanted_looks} faces"
+        note = f"shown for passages of {chosen} face{'s' * (chosen > 1)}; the profile pools {wanted}"
+    return Recommendation(
+        target=target,
+        listed=size,
+        tested=tested,
+        looks=chosen,
+        wanted_looks=wanted_looks,
+        threshold=threshold,
+        fpir=rate(int(alerted(scores.nearest, threshold)), len(scores.nonmated)),
+        fpir_over_lists=fpir_over_lists(scores.pairs, threshold, min(size, tested)),
+        tpir=rate(int(alerted(scores.own, threshold)), len(scores.mated)),
+        wrong_person=rate(int(alerted(scores.others, threshold)), len(scores.mated)),
+        by_looks=table,
+        note=note,
+    )
+
+
+def _smallest(scores: Scores, target: float, size: int) -> tuple[float | None, str | None]:
+    """Return the smallest threshold (in thousandths) from which on both upper bounds meet the target, or why not."""
+    n, tested = len(scores.nonmated), scores.pairs.listed
+    if not is_recommendable(size, tested):
+        return None, f"a list of {size} is more than 1.1 times the tested one of {tested}: test with a longer list"
+    if people_needed(target) > n:
+        return None, not_measurable(n, people_needed(target))
+    highest = max(float(scores.nearest.max(initial=FLOOR)), FLOOR)
+    least = math.floor(FLOOR / _STEP) + 1
+    step = math.floor(highest / _STEP) + 1
+    if _upper(scores, step * _STEP, size) > target:
+        return None, not_measurable(n, people_needed(target * tested / max(size, tested)))
+    while step > least and _upper(scores, (step - 1) * _STEP, size) <= target:
+        step -= 1
+    return round(step * _STEP, 3), None
+
+
+def _upper(scores: Scores, threshold: float, size: int) -> float:
+    """Return the higher of both one-sided upper 95 % bounds of FPIR, for a list of a size."""
+    n, tested = len(scores.nonmated), scores.pairs.listed
+    short = min(size, tested)
+    hits = hits_at(scores.pairs, threshold)
+    given = upper_bound(min(float(expected_fpir(hits, tested, [short])[0]), 1.0) * n, n)
+    over = fpir_over_lists(scores.pairs, threshold, short).upper
+    worst = max(given, over)
+    return extrapolated_fpir(worst, tested, size) if size > tested else worst
+
+
+def growth(scores: Scores, threshold: float, sizes: Sequence[int]) -> ListGrowth | None:
+    """Return FPIR over the length of the list at a threshold; None for lists too short to see a trend."""
+    tested = scores.pairs.listed
+    if tested < _LEAST_LISTED:
+        return None
+    hits = hits_at(scores.pairs, threshold)
+    lengths = sorted({tested // 8, tested // 4, tested // 2, tested, 2 * tested, 10_000, *sizes})
+    return ListGrowth(
+        threshold=threshold,
+        sizes=tuple(list_sizes(hits, tested, lengths)),
+        exponent=size_exponent(hits, tested),
+        assumption=(
+            "up to the tested list: measured, as the mean over all shorter lists of the same people; beyond it: "
+            "extrapolated as if false alerts of listed people added up independently, which was not measured"
+        ),
+    )
+
+
+_LEAST_LISTED = 8
+
+
+def histogram(scores: Scores) -> Histogram:
+    """Return people by score, in bins of equal width from the floor to 1."""
+    edges = np.linspace(FLOOR, 1.0, _BINS + 1)
+    mated, nonmated = scores.own[np.isfinite(scores.own)], scores.nearest[np.isfinite(scores.nearest)]
+    return Histogram(
+        edges=tuple(round(float(edge), 6) for edge in edges),
+        mated=tuple(np.histogram(np.clip(mated, FLOOR, 1.0), edges)[0].tolist()),
+        nonmated=tuple(np.histogram(np.clip(nonmated, FLOOR, 1.0), edges)[0].tolist()),
+        unsearched_mated=len(scores.own) - len(mated),
+        unsearched_nonmated=len(scores.nearest) - len(nonmated),
+    )
