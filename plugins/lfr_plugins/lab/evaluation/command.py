@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,8 +79,9 @@ Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or prof
 @click.option("--no-cache", is_flag=True, help="Remember nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout; the rest goes to stderr.")
 @click.pass_context
-def evaluate(  # noqa: PLR0917  (click hands over each option)
+def evaluate(
     ctx: click.Context,
+    *,
     protocol: Path | None,
     profile_path: Path | None,
     images: Path | None,

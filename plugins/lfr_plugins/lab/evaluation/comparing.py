@@ -116,7 +116,6 @@ def compare(folder: Path, table: ScoreTable, settings: dict[str, object]) -> Com
             )
         places = {person: place for place, person in enumerate(theirs[role].people)}
         orders[role] = [places[person] for person in people]
-    mated, nonmated = theirs["mated"], theirs["nonmated"]
 
     def differences(before: Callable[[_Read], NDArray[np.float64]], now: Scores) -> tuple[Difference, ...]:
         there = (before(theirs["mated"])[orders["mated"]], before(theirs["nonmated"])[orders["nonmated"]])
