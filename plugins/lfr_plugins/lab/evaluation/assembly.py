@@ -47,6 +47,8 @@ class Inputs(Struct, frozen=True, kw_only=True, eq=False):
     """The rows of the protocol that are photographs."""
     seen: Observations
     """What was seen on them, in that order."""
+    views: Sequence[str] = ()
+    """Which other views of each face were observed."""
     walks: Sequence[tuple[Role, Walk]] = ()
     """The passages that were seen in clips."""
     target: float
@@ -123,7 +125,7 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         to_look_at=tuple(_resembling(inputs)),
         same_files=tuple(_same_files(inputs)),
         comparison=None if against is None else compare(against, table, dict(settings)),
-        choices=try_choices(table, recipe, sides.scored, inputs.target) if with_choices else (),
+        choices=try_choices(table, recipe, inputs.views, sides.scored, inputs.target) if with_choices else (),
     )
     return Evaluated(report=report, table=table)
 

@@ -27,6 +27,7 @@ from lfr_plugins.lab.evaluation.protocol import ProtocolError, read_about, read_
 from lfr_plugins.lab.evaluation.report import ModelFacts
 from lfr_plugins.lab.evaluation.screen import show
 from lfr_plugins.lab.evaluation.store import Store
+from lfr_plugins.lab.evaluation.views import VIEWS
 from lfr_plugins.lab.evaluation.writing import write
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def evaluate(
         read = read_protocol(path, images)
         described = read_about(about, path)
         size = list_size or _listed(profile, profile_path, console)
-        with _models(profile, registry) as (models, facts), Store(store_path) as store, _progress(console) as progress:
+        with (
+            _models(profile, registry, tuple(VIEWS) if choices else ()) as (models, facts),
+            Store(store_path) as store,
+            _progress(console) as progress,
+        ):
             photographs = [row for row in read.rows if not row.is_clip]
             seen = observe([row.path for row in photographs], models, store, progress=progress("photographs"))
         inputs = Inputs(
@@ -122,6 +127,7 @@ def evaluate(
             embedder=facts[1],
             photographs=photographs,
             seen=seen,
+            views=models.views,
             target=target or profile.basis.target_fpir,
             list_size=size,
         )
@@ -167,7 +173,9 @@ def _listed(profile: Profile, path: Path | None, console: Console) -> int | None
 
 
 @contextmanager
-def _models(profile: Profile, registry: Registry) -> Iterator[tuple[Models, tuple[ModelFacts, ModelFacts]]]:
+def _models(
+    profile: Profile, registry: Registry, views: tuple[str, ...]
+) -> Iterator[tuple[Models, tuple[ModelFacts, ModelFacts]]]:
     """Yield the models of a profile; they are closed afterwards."""
     reader = registry.get("camera", profile.watchlist.reader)
     detector = registry.get("detector", profile.detector.plugin).create(profile.detector.options)
@@ -184,6 +192,7 @@ def _models(profile: Profile, registry: Registry) -> Iterator[tuple[Models, tupl
                 detector=detector,
                 embedder=embedder,
                 settings=msgspec.json.encode(settings, order="sorted").decode(),
+                views=views,
             )
             yield (
                 models,

@@ -21,9 +21,10 @@ from lfr_kernel.api import Gates
 from lfr_plugins.lab.evaluation.protocol import ProtocolError
 from lfr_plugins.lab.evaluation.report import Choice, Comparison, Report
 from lfr_plugins.lab.evaluation.statistics import alerted, paired_difference, threshold_at
+from lfr_plugins.lab.evaluation.views import VIEW_SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -134,8 +135,13 @@ def compare(folder: Path, table: ScoreTable, settings: dict[str, object]) -> Com
     )
 
 
-def alternatives(recipe: Recipe) -> list[tuple[str, str, Recipe]]:
-    """Return other ways to use the same faces: what is chosen, what instead, and the recipe."""
+def alternatives(recipe: Recipe, observed: Sequence[str]) -> list[tuple[str, str, Recipe]]:
+    """Return other ways to use the same faces: what is chosen, what instead, and the recipe.
+
+    Args:
+        recipe: of this configuration.
+        observed: names of the other views that there are templates of.
+    """
     other_weight = "equal" if recipe.weight == "quality" else "quality"
     return [
         (
@@ -149,23 +155,29 @@ def alternatives(recipe: Recipe) -> list[tuple[str, str, Recipe]]:
         ("early alerts", "twice the margin", replace(recipe, threshold_margin=2 * recipe.threshold_margin)),
         ("several photographs", "each listed by itself, the nearest counts", replace(recipe, several="nearest")),
         ("gates", "none at all, live and at enrolment", replace(recipe, gates=OPEN, enrolment=OPEN)),
+        *(
+            ("views of a face", what, replace(recipe, views=tuple(observed.index(name) for name in names)))
+            for what, names in VIEW_SETS.items()
+            if set(names) <= set(observed)
+        ),
     ]
 
 
 def try_choices(
-    table: ScoreTable, recipe: Recipe, scored: Callable[[Recipe], Scores], target: float
+    table: ScoreTable, recipe: Recipe, observed: Sequence[str], scored: Callable[[Recipe], Scores], target: float
 ) -> tuple[Choice, ...]:
     """Return what each alternative would give, on the same people, against this configuration.
 
     Args:
         table: of this configuration.
         recipe: of this configuration.
+        observed: names of the other views that there are templates of.
         scored: makes scores by another recipe.
         target: descriptive FPIR.
     """
     here = table.all_faces
     found: list[Choice] = []
-    for choice, instead, other in alternatives(recipe):
+    for choice, instead, other in alternatives(recipe, observed):
         whole, first = scored(other), scored(replace(other, most_looks=1))
         found.append(
             Choice(

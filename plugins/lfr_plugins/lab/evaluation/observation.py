@@ -25,6 +25,7 @@ from lfr_kernel.api import (
     similarity_transforms,
 )
 from lfr_plugins.lab.evaluation.store import digest_of, key_of
+from lfr_plugins.lab.evaluation.views import VIEWS, cut, steadied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 
     from lfr_kernel.api import Detections, Detector, Embedder, Picture
     from lfr_plugins.lab.evaluation.store import Store
+    from lfr_plugins.lab.evaluation.views import View
 
 __all__ = ["Models", "Observation", "Observations", "UnreadableError", "cores", "observe", "the_face"]
 
-VERSION = "1"
+VERSION = "2"
 """Rises when what is computed of a photograph changes: what older versions have stored is then not asked for."""
 _AT_ONCE = 64
 """Results that are stored together."""
@@ -56,6 +58,8 @@ class Models(Struct, frozen=True, kw_only=True, eq=False):
     embedder: Embedder
     settings: str
     """Whatever else of a profile changes which faces are found, spelled out: part of every key."""
+    views: tuple[str, ...] = ()
+    """Names of other views to embed, too."""
 
 
 class Observation(Struct, frozen=True, kw_only=True, eq=False):
@@ -71,6 +75,8 @@ class Observation(Struct, frozen=True, kw_only=True, eq=False):
     """float32 [D]: the template, L2-normalised."""
     mirrored: bytes | None = None
     """float32 [D]: that of the mirror image."""
+    others: bytes | None = None
+    """float32 [V, 2, D]: those of other views, and of their mirror images."""
 
 
 class Observations(Struct, frozen=True, kw_only=True, eq=False):
@@ -85,6 +91,8 @@ class Observations(Struct, frozen=True, kw_only=True, eq=False):
     """float32 [R, D]."""
     mirrored: NDArray[np.float32]
     """float32 [R, D]."""
+    others: NDArray[np.float32]
+    """float32 [V, 2, R, D]: other views, plain and mirrored."""
 
 
 def cores() -> int:
@@ -110,7 +118,7 @@ def observe(
     Raises:
         UnreadableError: photographs cannot be read. All of them are named, and the others are in the store.
     """
-    identity = (VERSION, models.detector.digest, models.embedder.digest, models.settings)
+    identity = (VERSION, models.detector.digest, models.embedder.digest, models.settings, *models.views)
     workers = max(1, min(cores(), models.detector.max_concurrency, models.embedder.max_concurrency))
     found: dict[int, Observation] = {}
     unreadable: list[str] = []
@@ -138,7 +146,7 @@ def observe(
             f"{len(unreadable)} of {len(paths)} photographs cannot be read; repair them, or take their lines out of "
             "the protocol:\n" + "\n".join(f"  {one}" for one in (*sorted(unreadable)[:_NAMED], *more))
         )
-    return _arrays([found[number] for number in range(len(paths))], models.embedder.dimension)
+    return _arrays([found[number] for number in range(len(paths))], models.embedder.dimension, len(models.views))
 
 
 Result = tuple[str | None, Observation] | str
@@ -202,14 +210,25 @@ def _seen(picture: Picture, digest: str, models: Models) -> Observation:
     (affine,) = similarity_transforms(found.landmarks[one], models.embedder.landmark_template)
     crops = picture.patch(affine, models.embedder.crop_size)[np.newaxis]
     measured = face_qualities(found.boxes[one], found.landmarks[one], found.confidences[one], crops)
-    templates = embed_crops(models.embedder, np.concatenate((crops, mirror(crops))), mirrored=False)
+    others = [_view(picture, found.landmarks[face], VIEWS[name], models) for name in models.views]
+    crops = np.concatenate((crops, *(crop[np.newaxis] for crop in others)))
+    templates = embed_crops(
+        models.embedder, np.stack((crops, mirror(crops)), axis=1).reshape(-1, *crops.shape[1:]), mirrored=False
+    )
     return Observation(
         digest=digest,
         faces=len(found),
         measures=tuple(float(getattr(measured, name)[0]) for name in FaceQualities.__struct_fields__),
         plain=templates[0].tobytes(),
         mirrored=templates[1].tobytes(),
+        others=templates[2:].tobytes(),
     )
+
+
+def _view(picture: Picture, landmarks: NDArray[np.float32], view: View, models: Models) -> NDArray[np.uint8]:
+    if view.is_steadied:
+        landmarks = steadied(picture, landmarks, models.detector)
+    return cut(picture, landmarks, view, models.embedder.landmark_template, models.embedder.crop_size)
 
 
 def the_face(found: Detections, size: tuple[int, int]) -> int:
@@ -224,7 +243,7 @@ def the_face(found: Detections, size: tuple[int, int]) -> int:
     return int((np.sqrt(extent.prod(axis=1)) * found.confidences - away).argmax())
 
 
-def _arrays(seen: Sequence[Observation], dimension: int) -> Observations:
+def _arrays(seen: Sequence[Observation], dimension: int, views: int) -> Observations:
     names = FaceQualities.__struct_fields__
     nothing = (0.0,) * len(names)
     measures = np.array([one.measures or nothing for one in seen], np.float64).reshape(len(seen), len(names))
@@ -239,4 +258,11 @@ def _arrays(seen: Sequence[Observation], dimension: int) -> Observations:
         qualities=FaceQualities(**dict(zip(names, measures.T, strict=True))),
         plain=stacked([one.plain or blank for one in seen]),
         mirrored=stacked([one.mirrored or blank for one in seen]),
+        others=np.moveaxis(
+            np.frombuffer(b"".join(one.others or blank * 2 * views for one in seen), np.float32).reshape(
+                len(seen), views, 2, dimension
+            ),
+            0,
+            2,
+        ),
     )

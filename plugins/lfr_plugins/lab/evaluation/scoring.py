@@ -47,6 +47,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     weight: Literal["quality", "equal"] = "quality"
     several: Literal["mean", "nearest"] = "mean"
     """How several photographs of one person are listed: as their mean, or each by itself."""
+    views: tuple[int, ...] = ()
+    """Which other views of a face are averaged in, of those that were observed."""
     most_looks: int | None = None
     """Faces of a passage that are used, in the order of the protocol; all when None."""
 
@@ -116,12 +118,18 @@ class Scores(Struct, frozen=True, kw_only=True, eq=False):
         return best
 
 
-def _templates(seen: Observations, rows: Sequence[int], *, mirrored: bool) -> NDArray[np.float32]:
-    plain = seen.plain[list(rows)]
-    if not mirrored:
-        return plain
-    both = plain + seen.mirrored[list(rows)]
-    return np.asarray(both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12), np.float32)
+def _templates(
+    seen: Observations, rows: Sequence[int], *, mirrored: bool, views: Sequence[int] = ()
+) -> NDArray[np.float32]:
+    """Return one template a photograph, float32 [len(rows), D]: the L2-normalised mean over its views."""
+    places = list(rows)
+    parts = [seen.plain[places], *(seen.others[view, 0, places] for view in views)]
+    if mirrored:
+        parts += [seen.mirrored[places], *(seen.others[view, 1, places] for view in views)]
+    if len(parts) == 1:
+        return parts[0]
+    total = np.sum(parts, axis=0)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def enrol(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations, recipe: Recipe) -> Gallery:
@@ -144,7 +152,7 @@ def enrol(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations
         else:
             rejected[reason] = rejected.get(reason, 0) + 1
             why.setdefault(row.identity, reason)
-    templates = _templates(seen, [number for _, _, number in kept], mirrored=recipe.listed_mirrored)
+    templates = _templates(seen, [number for _, _, number in kept], mirrored=recipe.listed_mirrored, views=recipe.views)
     unfit = outliers(templates, [person for person, _, _ in kept], [name for _, name, _ in kept])
     listed: dict[str, list[int]] = {}
     for place, (person, _, _) in enumerate(kept):
@@ -189,7 +197,10 @@ def passages_of(photographs: Sequence[Row], numbers: Sequence[int], seen: Observ
             Walk(
                 identity=identity,
                 passage=passage,
-                faces=Faces(templates=_templates(seen, good, mirrored=recipe.live_mirrored), weights=weights[good]),
+                faces=Faces(
+                    templates=_templates(seen, good, mirrored=recipe.live_mirrored, views=recipe.views),
+                    weights=weights[good],
+                ),
                 lost=None if good else max(reasons, key=reasons.count),
             )
         )
