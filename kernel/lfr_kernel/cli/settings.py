@@ -70,12 +70,18 @@ def _tables() -> Iterator[tuple[str, str, type[msgspec.Struct]]]:
     """Yield (heading, what it is, Struct) of the top level and of each kind of table in it."""
     yield "Top level", "Before the first table.", Profile
     keys: dict[type[msgspec.Struct], list[str]] = {}
-    for key, hint in get_type_hints(Profile, include_extras=True).items():
-        config = struct_of(hint)
-        if config is not None:
-            keys.setdefault(config, []).append(f"`{key}`")
+    _note_tables(Profile, "", keys)
     for config, names in keys.items():
         yield ", ".join(names), (config.__doc__ or "").split("\n", maxsplit=1)[0], config
+
+
+def _note_tables(config: type[msgspec.Struct], path: str, keys: dict[type[msgspec.Struct], list[str]]) -> None:
+    """Note which tables a Struct holds, and which those hold, by the Struct that they are decoded into."""
+    for key, hint in get_type_hints(config, include_extras=True).items():
+        inner = struct_of(hint)
+        if inner is not None:
+            keys.setdefault(inner, []).append(f"`{path}{key}`")
+            _note_tables(inner, f"{path}{key}.", keys)
 
 
 def _section(heading: str, about: str, config: type[msgspec.Struct]) -> list[str]:
