@@ -116,12 +116,15 @@ def read_protocol(path: Path, root: Path | None = None) -> Protocol:
     except UnicodeDecodeError as error:
         raise ProtocolError(f"{path}: expected UTF-8 text, got something else from byte {error.start}") from None
     table = csv.DictReader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in table.fieldnames or ()]
-    table.fieldnames = header
+    try:
+        header = [name.strip() for name in table.fieldnames or ()]
+        table.fieldnames = header
+        lines = [(table.line_num, cells) for cells in table]
+    except csv.Error as error:
+        raise ProtocolError(f"{path}: line {table.line_num}: expected CSV: {error}") from None
     mistakes = [f"line 1: {mistake}" for mistake in _header_mistakes(header)]
-    if mistakes:
-        raise ProtocolError(_told(path, mistakes))
-    lines = [(table.line_num, cells) for cells in table]
+    if not set(header) >= COLUMNS or len(set(header)) < len(header):
+        raise ProtocolError(_told(path, mistakes))  # nobody can say which cell is what
     root = root if root is not None else _root(path.parent, lines)
     rows: list[Row] = []
     for number, cells in lines:
@@ -162,7 +165,15 @@ def read_about(path: Path | None, protocol: Path) -> About:
 def _root(folder: Path, lines: Sequence[tuple[int, Mapping[str, str | None]]]) -> Path:
     first = next((name for _, cells in lines if (name := (cells.get("path") or "").strip())), "")
     candidates = [folder, *sorted(one for one in folder.iterdir() if one.is_dir())]
-    return next((one for one in candidates if first and (one / first).is_file()), folder)
+    return next((one for one in candidates if first and _size(one / first) is not None), folder)
+
+
+def _size(path: Path) -> int | None:
+    """Return the bytes of a file; None where there is none, or none with such a name can be."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except (OSError, ValueError):  # too long a name, a folder that may not be entered, a NUL
+        return None
 
 
 def _content(path: Path) -> bytes:
@@ -182,11 +193,11 @@ def _header_mistakes(header: Sequence[str]) -> Iterator[str]:
     missing = sorted(COLUMNS - set(header))
     if missing:
         yield f"expected the columns path, identity and role, got {', '.join(header) or 'nothing'}"
-    for name in header:
-        if name not in COLUMNS | OPTIONAL and not name.startswith(GROUP):
+    for name in dict.fromkeys(header):
+        if name == GROUP or (name not in COLUMNS | OPTIONAL and not name.startswith(GROUP)):
             yield f"unknown column {name!r}; expected passage, start_s, end_s, or one that begins with {GROUP}"
         if header.count(name) > 1:
-            yield f"column {name!r} stands there twice"
+            yield f"column {name!r} stands there {header.count(name)} times"
 
 
 def _row(cells: Mapping[str, str | None], line: int, root: Path, note: Callable[[str], None]) -> Row | None:
@@ -196,13 +207,14 @@ def _row(cells: Mapping[str, str | None], line: int, root: Path, note: Callable[
         return None
     if not any(values.values()):
         return None
-    for name in ("path", "identity"):
-        if not values[name]:
-            note(f"line {line}: {name} is empty")
-            return None
+    empty = [name for name in ("path", "identity") if not values[name]]
+    for name in empty:
+        note(f"line {line}: {name} is empty")
     role = values["role"]
     if role not in get_args(Role):
         note(f"line {line}: expected one of the roles {', '.join(get_args(Role))}, got {role!r}")
+        return None
+    if empty:
         return None
     row = Row(
         line=line,
@@ -243,15 +255,16 @@ def verify_files(rows: Sequence[Row]) -> list[str]:
     mistakes: list[str] = []
     first: dict[Path, Row] = {}
     for row in rows:
-        other = first.setdefault(row.path, row)
+        size = _size(row.path)
+        other = first.setdefault(row.path if size is None else row.path.resolve(), row)
         if other is not row:
             if not row.is_clip:
                 mistakes.append(
                     f"line {row.line}: {row.name} stands in line {other.line} already, for {other.identity}"
                 )
-        elif not row.path.is_file():
+        elif size is None:
             mistakes.append(f"line {row.line}: no file {row.path}")
-        elif not row.path.stat().st_size:
+        elif not size:
             mistakes.append(f"line {row.line}: {row.path} is empty (0 bytes)")
     return mistakes
 
