@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from lfr_kernel.api import (
     FaceQualities,
+    PassingError,
     PermanentError,
     describe,
     embed_crops,
@@ -28,7 +29,7 @@ from lfr_plugins.lab.evaluation.store import digest_of, key_of
 from lfr_plugins.lab.evaluation.views import VIEWS, cut, steadied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
     from lfr_plugins.lab.evaluation.store import Store
     from lfr_plugins.lab.evaluation.views import View
 
-__all__ = ["Models", "Observation", "Observations", "UnreadableError", "cores", "observe", "the_face"]
+__all__ = [
+    "LookError",
+    "Models",
+    "Observation",
+    "Observations",
+    "UnreadableError",
+    "cores",
+    "observe",
+    "the_face",
+]
 
 VERSION = "2"
 """Rises when what is computed of a photograph changes: what older versions have stored is then not asked for."""
@@ -48,6 +58,10 @@ _NAMED = 20
 
 class UnreadableError(PermanentError, ValueError):
     """Photographs cannot be read; the text names them."""
+
+
+class LookError(PassingError, RuntimeError):
+    """A plugin failed at a photograph; the text says at which, and how."""
 
 
 class Models(Struct, frozen=True, kw_only=True, eq=False):
@@ -117,15 +131,18 @@ def observe(
 
     Raises:
         UnreadableError: photographs cannot be read. All of them are named, and the others are in the store.
+        LookError: detector or embedder failed. What had been seen before is in the store.
+        StoreError: the store cannot be used.
     """
     identity = (VERSION, models.detector.digest, models.embedder.digest, models.settings, *models.views)
     workers = max(1, min(cores(), models.detector.max_concurrency, models.embedder.max_concurrency))
     found: dict[int, Observation] = {}
     unreadable: list[str] = []
     fresh: dict[str, bytes] = {}
+    running: dict[Future[Result], int] = {}
     with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
         try:
-            for number, result in _in_turn(pool, _tasks(paths, models, store, identity), 2 * workers):
+            for number, result in _in_turn(pool, _tasks(paths, models, store, identity), running, 2 * workers):
                 if isinstance(result, str):
                     unreadable.append(result)
                 else:
@@ -139,7 +156,7 @@ def observe(
                 progress(len(found) + len(unreadable), len(paths))
         finally:
             pool.shutdown(cancel_futures=True)
-            store.put(fresh)
+            store.put(fresh | dict(_left(running)))
     if unreadable:
         more = [f"and {len(unreadable) - _NAMED} more"] if len(unreadable) > _NAMED else []
         raise UnreadableError(
@@ -166,16 +183,21 @@ def _tasks(
         key = key_of("photograph", digest, *identity)
         known = store.get(key)
         if known is not None:
-            yield number, (None, msgspec.msgpack.decode(known, type=Observation))
+            try:
+                yield number, (None, msgspec.msgpack.decode(known, type=Observation))
+            except msgspec.DecodeError as error:
+                raise store.error(error) from None
         else:
             yield number, lambda path=path, digest=digest, key=key: _look(path, digest, key, models)  # type: ignore[misc]
 
 
 def _in_turn(
-    pool: ThreadPoolExecutor, tasks: Iterator[tuple[int, Result | Callable[[], Result]]], ahead: int
+    pool: ThreadPoolExecutor,
+    tasks: Iterator[tuple[int, Result | Callable[[], Result]]],
+    running: dict[Future[Result], int],
+    ahead: int,
 ) -> Iterator[tuple[int, Result]]:
     """Run what has to be run, a few ahead of whoever takes the results, so that memory stays flat."""
-    running: dict[Future[Result], int] = {}
     for number, task in tasks:
         if not callable(task):
             yield number, task
@@ -190,7 +212,17 @@ def _in_turn(
 def _finished(running: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
-        yield running.pop(future), future.result()
+        result = future.result()
+        yield running.pop(future), result
+
+
+def _left(running: Iterable[Future[Result]]) -> Iterator[tuple[str, bytes]]:
+    """Yield what was still found out, in the moment of an interruption, and nobody has taken."""
+    for future in running:
+        if not future.cancelled() and future.exception() is None and not isinstance(result := future.result(), str):
+            key, observation = result
+            if key is not None:
+                yield key, msgspec.msgpack.encode(observation)
 
 
 def _look(path: Path, digest: str, key: str, models: Models) -> Result:
@@ -198,7 +230,13 @@ def _look(path: Path, digest: str, key: str, models: Models) -> Result:
         picture = models.read(path)
     except Exception as error:  # noqa: BLE001  (whatever the reader says, the photograph is named)
         return f"{path}: {describe(error)}"
-    return key, _seen(picture, digest, models)
+    try:
+        return key, _seen(picture, digest, models)
+    except Exception as error:
+        raise LookError(
+            f"{path}: detector or embedder failed at this photograph: {describe(error)}; what was seen of others is "
+            "remembered"
+        ) from error
 
 
 def _seen(picture: Picture, digest: str, models: Models) -> Observation:

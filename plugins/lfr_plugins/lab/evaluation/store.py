@@ -43,9 +43,13 @@ class Store:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._database = sqlite3.connect(path or ":memory:")
-            self._database.execute(_TABLE)
         except (OSError, sqlite3.Error) as error:
-            raise self._error(error) from None
+            raise self.error(error) from None
+        try:
+            self._database.execute(_TABLE)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise self.error(error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +65,7 @@ class Store:
             with closing(self._database.execute("SELECT result FROM results WHERE key = ?", (key,))) as found:
                 row = found.fetchone()
         except sqlite3.Error as error:
-            raise self._error(error) from None
+            raise self.error(error) from None
         return None if row is None else bytes(row[0])
 
     def put(self, results: dict[str, bytes]) -> None:
@@ -70,9 +74,10 @@ class Store:
             with self._database:
                 self._database.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", results.items())
         except sqlite3.Error as error:
-            raise self._error(error) from None
+            raise self.error(error) from None
 
-    def _error(self, error: Exception) -> StoreError:
+    def error(self, error: Exception) -> StoreError:
+        """Return what to raise where the store cannot be used, such as for a result that cannot be understood."""
         return StoreError(
             f"the store {self._path} cannot be used: {error}; free some space, delete the file, or name another "
             "with --cache (--no-cache does without)"
