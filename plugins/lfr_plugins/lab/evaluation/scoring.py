@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Faces", "Gallery", "Recipe", "Scores", "Walk", "enrol", "passages_of", "score"]
 
 FLOOR = 0.2
-"""Pairs of a non-mated and a listed person below this are not kept: no threshold may be set so low."""
+"""Pairs of a non-mated and a listed person below this are not kept: no profile may set its threshold so low."""
 _BLOCK = 256
 """Passages compared with the list at a time."""
 
@@ -99,23 +99,20 @@ class Scores(Struct, frozen=True, kw_only=True, eq=False):
     own_column: NDArray[np.int64]
     """int64 [n_m]: which of the N listed people that is; -1 for whoever could not be listed."""
     ranked_first: NDArray[np.bool_]
-    """bool [n_m]: nobody else listed was nearer, at the last look."""
+    """bool [n_m]: everybody else listed was less near, at the last look."""
     others: NDArray[np.float64]
     """float64 [n_m]: highest similarity to anybody else listed: an alert for the wrong person."""
     nonmated: tuple[str, ...]
     """n_n people."""
+    nearest: NDArray[np.float64]
+    """float64 [n_n]: the highest similarity of each to anybody listed, under the sequential rule; -inf for whoever was
+    never searched."""
     pairs: Pairs
-    """The non-mated people and the listed ones they resemble."""
+    """The non-mated people and the listed ones they resemble, from the floor on."""
     looks_mated: NDArray[np.int64]
     """int64 [n_m]: faces pooled in the passage that counts."""
     looks_nonmated: NDArray[np.int64]
-
-    @property
-    def nearest(self) -> NDArray[np.float64]:
-        """float64 [n_n]: the highest similarity of each non-mated person to anybody listed; -inf below the floor."""
-        best = np.full(self.pairs.people, -np.inf)
-        np.maximum.at(best, self.pairs.rows, self.pairs.similarities)
-        return best
+    """int64 [n_n]: most faces pooled in a passage."""
 
 
 def _templates(
@@ -211,7 +208,7 @@ def score(gallery: Gallery, mated: Sequence[Walk], nonmated: Sequence[Walk], rec
     """Compare every passage with everybody listed, under the sequential rule, and count each person once."""
     columns = {person: column for column, person in enumerate(gallery.persons)}
     own, others, first, looks = _mated(gallery, mated, columns, recipe)
-    pairs, names, looks_nonmated = _nonmated(gallery, nonmated, recipe)
+    pairs, nearest, names, looks_nonmated = _nonmated(gallery, nonmated, recipe)
     return Scores(
         mated=tuple(own),
         own=np.array(list(own.values()), np.float64),
@@ -219,6 +216,7 @@ def score(gallery: Gallery, mated: Sequence[Walk], nonmated: Sequence[Walk], rec
         ranked_first=np.array(list(first.values()), np.bool_),
         others=np.array(list(others.values()), np.float64),
         nonmated=names,
+        nearest=nearest,
         pairs=pairs,
         looks_mated=np.array(list(looks.values()), np.int64),
         looks_nonmated=looks_nonmated,
@@ -250,38 +248,50 @@ def _mated(
 
 def _nonmated(
     gallery: Gallery, walks: Sequence[Walk], recipe: Recipe
-) -> tuple[Pairs, tuple[str, ...], NDArray[np.int64]]:
+) -> tuple[Pairs, NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
     numbers = {person: number for number, person in enumerate(dict.fromkeys(walk.identity for walk in walks))}
-    best: dict[tuple[int, int], float] = {}
-    most = np.zeros(len(numbers), np.int64)
+    nearest, most = np.full(len(numbers), -np.inf), np.zeros(len(numbers), np.int64)
+    listed = len(gallery.persons)
+    cells, similarities = [np.zeros(0, np.int64)], [np.zeros(0)]
     for walk, (ruled, _, looks) in zip(walks, _compared(gallery, walks, recipe), strict=True):
         number = numbers[walk.identity]
         most[number] = max(most[number], looks)
-        for column in np.flatnonzero(ruled >= FLOOR).tolist():
-            best[number, column] = max(best.get((number, column), -np.inf), float(ruled[column]))
-    keys = np.array(list(best), np.int64).reshape(-1, 2)
+        nearest[number] = max(nearest[number], ruled.max(initial=-np.inf))
+        reached = np.flatnonzero(ruled >= FLOOR)
+        cells.append(number * listed + reached)
+        similarities.append(ruled[reached])
+    places, highest = np.concatenate(cells), np.concatenate(similarities)
+    order = np.lexsort((-highest, places))  # the highest of a person's passages first
+    kept, first = np.unique(places[order], return_index=True)
     pairs = Pairs(
         people=len(numbers),
-        listed=len(gallery.persons),
-        rows=keys[:, 0],
-        columns=keys[:, 1],
-        similarities=np.array(list(best.values()), np.float64),
+        listed=listed,
+        rows=kept // max(listed, 1),
+        columns=kept % max(listed, 1),
+        similarities=highest[order][first],
         floor=FLOOR,
     )
-    return pairs, tuple(numbers), most
+    return pairs, nearest, tuple(numbers), most
 
 
 def _compared(
     gallery: Gallery, walks: Sequence[Walk], recipe: Recipe
 ) -> Iterable[tuple[NDArray[np.float64], NDArray[np.float64], int]]:
-    """Yield for each passage the score against everybody listed, the similarity at the last look, and its looks."""
+    """Yield for each passage the score against everybody listed, the similarity at the last look, and its looks.
+
+    Of a passage that the pool splits, each stretch is judged by itself, and the higher score counts.
+    """
     for start in range(0, len(walks), _BLOCK):
-        block = walks[start : start + _BLOCK]
-        pooled = [_looks(walk.faces, recipe) for walk in block]
-        found = np.concatenate(pooled) @ gallery.templates.T
-        ends = np.cumsum([len(one) for one in pooled])
-        for one, end in zip(pooled, ends.tolist(), strict=True):
-            yield _ruled(found[end - len(one) : end].astype(np.float64), gallery, recipe)
+        block = [_looks(walk.faces, recipe) for walk in walks[start : start + _BLOCK]]
+        found = np.concatenate([stretch for stretches in block for stretch in stretches]) @ gallery.templates.T
+        end = 0
+        for stretches in block:
+            judged = []
+            for stretch in stretches:
+                end += len(stretch)
+                judged.append(_ruled(found[end - len(stretch) : end].astype(np.float64), gallery, recipe))
+            ruled, last, looks = zip(*judged, strict=True)
+            yield np.max(ruled, axis=0), np.max(last, axis=0), sum(looks)
 
 
 def _ruled(
@@ -304,22 +314,28 @@ def _ruled(
     return (nearest - margins).max(axis=1), nearest[:, -1], looks
 
 
-def _looks(faces: Faces, recipe: Recipe) -> NDArray[np.float32]:
-    """Return the pooled template after 1, 2 … K faces, float32 [K, D], without those that disagree with the pool."""
-    count = len(faces.templates)
+def _looks(faces: Faces, recipe: Recipe) -> list[NDArray[np.float32]]:
+    """Return the pooled template after 1, 2 … K faces, float32 [K, D], without those that disagree with the pool.
+
+    That is one stretch; where the pool says that somebody else is there now, the next face begins another one, as the
+    tracker begins another passage then.
+    """
+    count, dimension = faces.templates.shape
     most = count if recipe.most_looks is None else min(count, recipe.most_looks)
-    pool = Pool(faces.templates.shape[1])
-    pooled = np.zeros((most, faces.templates.shape[1]), np.float32)
-    filled = 0
+    pool, pooled = Pool(dimension), np.zeros((most, dimension), np.float32)
+    began = filled = 0
+    stretches = []
     for template, quality in zip(faces.templates[:most], faces.weights[:most].tolist(), strict=True):
         added = pool.add(template, quality if recipe.weight == "quality" else 1.0)
         if added is Added.SPLIT:
-            break
-        if added is Added.POOLED:
+            stretches.append(pooled[began:filled])
+            pool.erase()
+            pool, began = Pool(dimension), filled
+        elif added is Added.POOLED:
             pool.write_mean(pooled[filled])
             filled += 1
     pool.erase()
-    return pooled[:filled]
+    return [*stretches, pooled[began:filled]]
 
 
 def with_looks(recipe: Recipe, looks: int) -> Recipe:
