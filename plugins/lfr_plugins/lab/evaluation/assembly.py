@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from lfr_kernel import __version__
 from lfr_kernel.api import Coverage, gated, most_looks, recognition_settings, resemblances
-from lfr_plugins.lab.evaluation.comparing import ScoreTable, compare, try_choices
+from lfr_plugins.lab.evaluation.comparing import ScoreTable, compare, facts_of, try_choices
 from lfr_plugins.lab.evaluation.equity import group_figures
 from lfr_plugins.lab.evaluation.figures import describe, growth, histogram, recommend, transfer
+from lfr_plugins.lab.evaluation.protocol import ProtocolError
 from lfr_plugins.lab.evaluation.report import Data, LossFunnel, ModelFacts, People, Report
-from lfr_plugins.lab.evaluation.scoring import Recipe, enrol, passages_of, score
+from lfr_plugins.lab.evaluation.scoring import FLOOR, Recipe, enrol, passages_of, score
 from lfr_plugins.lab.evaluation.statistics import threshold_at
 
 if TYPE_CHECKING:
@@ -80,33 +81,45 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         inputs: what was observed, and under which profile.
         against: the folder of another evaluation to compare with.
         with_choices: whether to try other ways to use the same faces.
+
+    Raises:
+        ProtocolError: nobody could be listed, or `against` is no evaluation of the same people.
     """
     recipe = recipe_of(inputs.profile)
     sides = _Sides(inputs, recipe)
+    if not sides.gallery.persons:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(sides.gallery.rejected.items()))
+        raise ProtocolError(
+            f"{inputs.protocol.path}: expected people who can be listed, but every photograph of them was refused "
+            f"({reasons}): take better ones, or see [watchlist.gates] of the profile"
+        )
     whole = score(sides.gallery, sides.mated, sides.nonmated, recipe)
     by_looks: dict[int | None, Scores] = {looks: sides.with_looks(looks) for looks in sides.looks}
     first = by_looks[1]
     wanted = most_looks(inputs.profile)
     advice = recommend(by_looks, target=inputs.target, listed=inputs.list_size, wanted_looks=wanted)
     compared_at = advice.threshold or threshold_at(whole.nearest, inputs.target).threshold
+    if compared_at is not None:
+        compared_at = max(compared_at, FLOOR)
     table = ScoreTable(all_faces=whole, first_face=first)
-    settings = recognition_settings(inputs.profile)
+    data = _data(inputs)
+    covers = Coverage(
+        report_class=inputs.about.report_class,
+        data=inputs.about.name,
+        detector=inputs.detector.sha256,
+        embedder=inputs.embedder.sha256,
+        listed=min(advice.listed, advice.tested),  # a threshold for a shorter list is none for the tested one
+        looks=advice.looks or max(sides.looks),
+        target_fpir=inputs.target,
+        threshold=advice.threshold,
+        settings=recognition_settings(inputs.profile),
+    )
     report = Report(
         lfr_kernel=__version__,
-        data=_data(inputs),
+        data=data,
         detector=inputs.detector,
         embedder=inputs.embedder,
-        covers=Coverage(
-            report_class=inputs.about.report_class,
-            data=inputs.about.name,
-            detector=inputs.detector.sha256,
-            embedder=inputs.embedder.sha256,
-            listed=len(sides.gallery.persons),
-            looks=advice.looks or max(sides.looks),
-            target_fpir=inputs.target,
-            threshold=advice.threshold,
-            settings=settings,
-        ),
+        covers=covers,
         people=_people(sides),
         funnel=_funnel(sides, inputs, recipe),
         recommendation=advice,
@@ -124,7 +137,7 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         histogram=histogram(whole),
         to_look_at=tuple(_resembling(inputs)),
         same_files=tuple(_same_files(inputs)),
-        comparison=None if against is None else compare(against, table, dict(settings)),
+        comparison=None if against is None else compare(against, table, facts_of(data, covers)),
         choices=try_choices(table, recipe, inputs.views, sides.scored, inputs.target) if with_choices else (),
     )
     return Evaluated(report=report, table=table)
@@ -241,10 +254,13 @@ def _resembling(inputs: Inputs) -> list[Finding]:
 
 
 def _same_files(inputs: Inputs) -> list[tuple[str, str]]:
-    first: dict[str, Row] = {}
+    """Return files with the same content, of two identities, or of one who is listed and passes with the same one."""
+    first: dict[str, list[Row]] = {}
     same: list[tuple[str, str]] = []
     for row, digest in zip(inputs.photographs, inputs.seen.digests, strict=True):
-        other = first.setdefault(digest, row)
-        if other.identity != row.identity:
+        others = first.setdefault(digest, [])
+        other = next((one for one in others if (one.identity, one.is_listed) != (row.identity, row.is_listed)), None)
+        if other is not None:
             same.append((other.name, row.name))
+        others.append(row)
     return same

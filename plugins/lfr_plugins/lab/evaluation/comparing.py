@@ -17,22 +17,24 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lfr_kernel.api import Gates
+from lfr_kernel.api import Gates, describe
 from lfr_plugins.lab.evaluation.protocol import ProtocolError
 from lfr_plugins.lab.evaluation.report import Choice, Comparison, Report
 from lfr_plugins.lab.evaluation.statistics import alerted, paired_difference, threshold_at
 from lfr_plugins.lab.evaluation.views import VIEW_SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from lfr_kernel.api import Coverage
+    from lfr_plugins.lab.evaluation.report import Data
     from lfr_plugins.lab.evaluation.scoring import Recipe, Scores
     from lfr_plugins.lab.evaluation.statistics import Difference
 
-__all__ = ["ScoreTable", "alternatives", "compare", "read_scores", "try_choices", "written_scores"]
+__all__ = ["ScoreTable", "alternatives", "compare", "facts_of", "read_scores", "try_choices", "written_scores"]
 
 COLUMNS = ("identity", "role", "faces", "all_faces", "first_face")
 TARGETS = (0.01, 0.005)
@@ -76,27 +78,52 @@ def _cell(score: float) -> str:
 def read_scores(path: Path) -> dict[str, _Read]:
     """Read scores.csv by role. Raises ProtocolError when it is none."""
     try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-        return {
-            role: _Read(
-                people=tuple(line["identity"] for line in lines if line["role"] == role),
-                all_faces=np.array([_number(line["all_faces"]) for line in lines if line["role"] == role]),
-                first_face=np.array([_number(line["first_face"]) for line in lines if line["role"] == role]),
-            )
-            for role in ("mated", "nonmated")
-        }
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, csv.Error) as error:
+        header, *lines = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""), strict=True)
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"the columns are {', '.join(header)}")  # noqa: TRY301  (told like all others)
+        held: dict[str, dict[str, tuple[float, float]]] = {"mated": {}, "nonmated": {}}
+        for person, role, _, whole, first in lines:
+            if person in held[role]:
+                raise ValueError(f"{person!r} stands there twice as {role}")  # noqa: TRY301
+            held[role][person] = (_number(whole), _number(first))
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise ProtocolError(
-            f"{path}: expected the scores.csv of another evaluation, with {', '.join(COLUMNS)}: {error!r}"
+            f"{path}: expected the scores.csv of another evaluation, with {', '.join(COLUMNS)}: {describe(error)}"
         ) from None
+    return {
+        role: _Read(
+            people=tuple(people),
+            all_faces=np.array([whole for whole, _ in people.values()]),
+            first_face=np.array([first for _, first in people.values()]),
+        )
+        for role, people in held.items()
+    }
 
 
 def _number(cell: str) -> float:
-    return float(cell) if cell else -math.inf
+    number = float(cell) if cell else -math.inf
+    if math.isnan(number) or number == math.inf:
+        raise ValueError(f"{cell} is no similarity")
+    return number
 
 
-def compare(folder: Path, table: ScoreTable, settings: dict[str, object]) -> Comparison:
+def facts_of(data: Data, covers: Coverage) -> dict[str, object]:
+    """Return what two evaluations may differ in: settings, and the digests of protocol and models."""
+    return {
+        **covers.settings,
+        "protocol (SHA-256)": data.protocol_sha256,
+        "detector (SHA-256)": covers.detector,
+        "embedder (SHA-256)": covers.embedder,
+    }
+
+
+def compare(folder: Path, table: ScoreTable, facts: Mapping[str, object]) -> Comparison:
     """Compare with the evaluation in another folder: paired by person, thresholds fitted anew in each replicate.
+
+    Args:
+        folder: with report.json and scores.csv.
+        table: of this evaluation.
+        facts: of this evaluation, as `facts_of` returns them.
 
     Raises:
         ProtocolError: there is no evaluation, or it saw other people.
@@ -122,7 +149,7 @@ def compare(folder: Path, table: ScoreTable, settings: dict[str, object]) -> Com
         there = (before(theirs["mated"])[orders["mated"]], before(theirs["nonmated"])[orders["nonmated"]])
         return tuple(paired_difference(there, (now.own, now.nearest), target) for target in TARGETS)
 
-    old, new = dict(other.covers.settings), settings
+    old, new = facts_of(other.data, other.covers), facts
     return Comparison(
         other_report=hashlib.sha256(content).hexdigest(),
         differing={
@@ -192,6 +219,6 @@ def try_choices(
     return tuple(found)
 
 
-def _tpir(scores: Scores, target: float) -> float:
+def _tpir(scores: Scores, target: float) -> float | None:
     threshold = threshold_at(scores.nearest, target).threshold
-    return 0.0 if threshold is None else float(alerted(scores.own, threshold)) / len(scores.mated)
+    return None if threshold is None else float(alerted(scores.own, threshold)) / len(scores.mated)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from lfr_plugins.lab.evaluation.report import (
     Descriptive,
@@ -17,6 +18,8 @@ from lfr_plugins.lab.evaluation.report import (
 )
 from lfr_plugins.lab.evaluation.scoring import FLOOR
 from lfr_plugins.lab.evaluation.statistics import (
+    BelowFloorError,
+    Transferred,
     alerted,
     curve,
     expected_fpir,
@@ -38,14 +41,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lfr_plugins.lab.evaluation.scoring import Scores
-    from lfr_plugins.lab.evaluation.statistics import Threshold, Transferred
+    from lfr_plugins.lab.evaluation.statistics import Threshold
 
 __all__ = ["TARGETS", "describe", "growth", "histogram", "recommend", "transfer"]
 
 TARGETS = (0.01, 0.005, 0.001, 0.00017)
 """FPIR of the descriptive points; the last is what NEC NeoFace V4 was measured at with a list of 10,000."""
-_STEP = 0.001
-"""Thresholds are recommended in thousandths, rounded up."""
+_STEPS = 1000
+"""Thresholds are recommended in thousandths, rounded up: k / 1000 is the very number that "0.614" is read as."""
+_LEAST = 2
+"""Listed people, and non-mated ones, of whom something can be said about other lists."""
 _BINS = 60
 
 
@@ -75,19 +80,30 @@ def _point(scores: Scores, threshold: Threshold) -> Point:
 def transfer(scores: Scores, target: float) -> Transferred:
     """Return what thresholds do on people and lists that had no part in choosing them.
 
-    Whoever could not be listed is in no half's list, and is missed in every one: it is counted with the first column
-    that nobody else has.
+    Whoever could not be listed is on no half's list, and is missed with every threshold: TPIR is counted without them,
+    and then over everybody.
     """
-    columns = scores.own_column.copy()
-    free = sorted(set(range(scores.pairs.listed)) - set(columns.tolist()))
-    unlisted = np.flatnonzero(columns < 0)
-    kept = np.ones(len(columns), np.bool_)
-    for place, row in enumerate(unlisted.tolist()):
-        if place < len(free):
-            columns[row] = free[place]
-        else:
-            kept[row] = False
-    return transferred(scores.own[kept], columns[kept], scores.pairs, target)
+    people, listed = scores.pairs.people, scores.pairs.listed
+    nothing = Transferred(target=target, repeats=0, half_nonmated=people // 2, half_listed=listed // 2)
+    if min(people, listed) < _LEAST:
+        return replace(nothing, note=f"{people} non-mated and {listed} listed people cannot be halved")
+    is_listed = scores.own_column >= 0
+    own, columns = scores.own[is_listed], scores.own_column[is_listed]
+    if not len(own):
+        own, columns = np.array([-np.inf]), np.zeros(1, np.int64)
+    try:
+        found = transferred(own, columns, scores.pairs, target)
+    except BelowFloorError:
+        return replace(nothing, note=f"the target is met below {FLOOR:g}, the least threshold that a profile may set")
+    if found.tpir is None or found.tpir_spread is None or is_listed.all():
+        return found
+    share = is_listed.mean()
+    low, high = found.tpir_spread
+    return replace(
+        found,
+        tpir=rate(found.tpir.events, len(scores.own)),
+        tpir_spread=(float(low * share), float(high * share)),
+    )
 
 
 def recommend(
@@ -143,16 +159,20 @@ def _smallest(scores: Scores, target: float, size: int) -> tuple[float | None, s
     n, tested = len(scores.nonmated), scores.pairs.listed
     if not is_recommendable(size, tested):
         return None, f"a list of {size} is more than 1.1 times the tested one of {tested}: test with a longer list"
-    if people_needed(target) > n:
-        return None, not_measurable(n, people_needed(target))
+    if tested < _LEAST:
+        return None, f"a list of {tested} tells nothing of other lists: test with a longer list"
+    needed = people_needed(extrapolated_fpir(target, max(size, tested), tested))
+    if needed > n:
+        return None, not_measurable(n, needed)
     highest = max(float(scores.nearest.max(initial=FLOOR)), FLOOR)
-    least = math.floor(FLOOR / _STEP) + 1
-    step = math.floor(highest / _STEP) + 1
-    if _upper(scores, step * _STEP, size) > target:
-        return None, not_measurable(n, people_needed(target * tested / max(size, tested)))
-    while step > least and _upper(scores, (step - 1) * _STEP, size) <= target:
+    step = math.floor(highest * _STEPS)
+    while step / _STEPS <= highest:
+        step += 1  # until nobody alerts
+    while step > math.ceil(FLOOR * _STEPS) and _upper(scores, (step - 1) / _STEPS, size) <= target:
         step -= 1
-    return round(step * _STEP, 3), None
+    if step > _STEPS:
+        return None, "people who are not listed have the very templates of people who are: look at their photographs"
+    return step / _STEPS, None
 
 
 def _upper(scores: Scores, threshold: float, size: int) -> float:
@@ -188,7 +208,7 @@ _LEAST_LISTED = 8
 
 
 def histogram(scores: Scores) -> Histogram:
-    """Return people by score, in bins of equal width from the floor to 1."""
+    """Return people by score, in bins of equal width from the floor to 1; the first one also holds whoever is lower."""
     edges = np.linspace(FLOOR, 1.0, _BINS + 1)
     mated, nonmated = scores.own[np.isfinite(scores.own)], scores.nearest[np.isfinite(scores.nearest)]
     return Histogram(

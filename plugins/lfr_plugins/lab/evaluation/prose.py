@@ -329,7 +329,7 @@ def _comparison(report: Report) -> Iterator[str]:
     yield ""
     if found.differing:
         rows = ((f"`{name}`", plain(old), plain(new)) for name, (old, new) in sorted(found.differing.items()))
-        yield from _table(("setting", "there", "here"), rows)
+        yield from _table(("what differs", "there", "here"), rows)
     for name, differences in (("All faces", found.all_faces), ("First face only", found.first_face)):
         yield f"### {name}"
         yield ""
@@ -354,8 +354,7 @@ def _choices(report: Report) -> Iterator[str]:
             (
                 one.choice,
                 one.instead,
-                f"{one.all_faces:.4f}",
-                f"{one.first_face:.4f}",
+                *("-" if tpir is None else f"{tpir:.4f}" for tpir in (one.all_faces, one.first_face)),
                 f"{points(gain.difference or 0)} ({points(gain.low or 0)} to {points(gain.high or 0)})"
                 if told
                 else "-",
@@ -370,8 +369,9 @@ def _to_look_at(report: Report) -> Iterator[str]:
     yield "## For people to look at"
     yield ""
     yield (
-        "Photographs of two identities that may show one person, by their templates, or that are the same file. Each "
-        "is counted as the protocol says; nobody was left out because of a score."
+        "Photographs of two identities that may show one person, by their templates, or that are the same file; and "
+        "people who pass with the very picture that they are listed with. Each is counted as the protocol says; nobody "
+        "was left out because of a score."
     )
     yield ""
     for one, other in report.same_files[:SHOWN]:

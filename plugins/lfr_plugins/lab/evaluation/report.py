@@ -207,13 +207,15 @@ class Histogram(Struct, frozen=True, kw_only=True):
     """People by score."""
 
     edges: tuple[float, ...]
+    """Rising; the first bin holds all that is lower, too."""
     mated: tuple[int, ...]
     """By similarity to the right listed person."""
     nonmated: tuple[int, ...]
     """By highest similarity to anybody listed."""
     unsearched_mated: int
+    """Mated people of whom nothing was searched, or who could not be listed."""
     unsearched_nonmated: int
-    """Non-mated people without a score, or with one below the first edge."""
+    """Non-mated people of whom nothing was searched."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -222,7 +224,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     other_report: str
     """SHA-256 of the other report.json."""
     differing: Mapping[str, tuple[str, str]]
-    """Settings that differ: there, and here."""
+    """What differs: there, and here. Settings, and the digests of protocol and models."""
     all_faces: tuple[Difference, ...]
     first_face: tuple[Difference, ...]
 
@@ -233,9 +235,9 @@ class Choice(Struct, frozen=True, kw_only=True):
     choice: str
     instead: str
     target: float
-    all_faces: float
-    """Descriptive TPIR."""
-    first_face: float
+    all_faces: float | None
+    """Descriptive TPIR; None where so few people set no threshold."""
+    first_face: float | None
     difference: Difference
     """Of this configuration to the other: above zero where this one is better. All faces."""
 
@@ -261,6 +263,6 @@ class Report(Struct, frozen=True, kw_only=True):
     to_look_at: tuple[Finding, ...]
     """Photographs of different identities that may show one person: for people to judge, none was left out."""
     same_files: tuple[tuple[str, str], ...]
-    """Files of two identities with the same content."""
+    """Files with the same content: of two identities, or of one who is listed and passes with the same picture."""
     comparison: Comparison | None = None
     choices: tuple[Choice, ...] = ()

@@ -284,6 +284,7 @@ def _compared(
     for start in range(0, len(walks), _BLOCK):
         block = [_looks(walk.faces, recipe) for walk in walks[start : start + _BLOCK]]
         found = np.concatenate([stretch for stretches in block for stretch in stretches]) @ gallery.templates.T
+        np.clip(found, -1.0, 1.0, out=found)  # of equal templates rounding makes a little more than 1
         end = 0
         for stretches in block:
             judged = []

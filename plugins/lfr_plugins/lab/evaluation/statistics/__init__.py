@@ -51,12 +51,13 @@ from lfr_plugins.lab.evaluation.statistics.thresholds import (
     recommended_threshold,
     threshold_at,
 )
-from lfr_plugins.lab.evaluation.statistics.transfer import Transferred, transferred
+from lfr_plugins.lab.evaluation.statistics.transfer import BelowFloorError, Transferred, transferred
 from lfr_plugins.lab.evaluation.statistics.twoway import ListRate, fpir_over_lists, rate_over_lists
 
 __all__ = [
     "CONFIDENCE",
     "MOST_BEYOND",
+    "BelowFloorError",
     "Curve",
     "Difference",
     "EarlyRule",

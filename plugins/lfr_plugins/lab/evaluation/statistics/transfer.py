@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
     from lfr_plugins.lab.evaluation.statistics.pairs import Pairs
 
-__all__ = ["Transferred", "transferred"]
+__all__ = ["BelowFloorError", "Transferred", "transferred"]
+
+
+class BelowFloorError(ValueError):
+    """A fitted threshold lies where the pairs are not known."""
 
 
 class Transferred(Struct, frozen=True, kw_only=True):
@@ -73,7 +77,8 @@ def transferred(
 
     Raises:
         ValueError: scores are empty or NaN, a listed person has two mated people, the target is no share, there is
-            no repeat, fewer than two people or listed ones, or a fitted threshold lies below the floor.
+            no repeat, or fewer than two people or listed ones.
+        BelowFloorError: a fitted threshold lies below the floor.
     """
     theirs = _checks.scores(mated, "mated")
     listed = _checks.counts(mated_listed, "mated_listed", pairs.listed - 1)
@@ -130,7 +135,7 @@ def _splits(
             other = 1 - chooser
             threshold = above(best[side == chooser], allowed)
             if threshold <= pairs.floor:
-                raise ValueError(
+                raise BelowFloorError(
                     f"pairs: expected a floor below the thresholds of lists half as long, got {pairs.floor:g} with "
                     f"too few pairs above it for {allowed} people of a half; keep the pairs above a lower floor"
                 )
