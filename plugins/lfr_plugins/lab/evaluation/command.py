@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from lfr_kernel.api import (
     LfrError,
@@ -137,7 +138,7 @@ def evaluate(
     except ProtocolError as error:
         raise WrongInputError(str(error)) from error
     if as_json:
-        click.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+        click.echo((out / "report.json").read_bytes(), nl=False)  # as it is, whatever the terminal's encoding
     show(evaluated.report, digest, out, Console(highlight=False, stderr=as_json))
 
 
@@ -166,9 +167,8 @@ def _listed(profile: Profile, path: Path | None, console: Console) -> int | None
     try:
         return len({photo.person for photo in find_photos(profile.watchlist.images)})
     except LfrError as error:
-        console.print(
-            f"the length of the profile's list is not known ({error}); state it with --list-size", style="yellow"
-        )
+        unknown = f"the length of the profile's list is not known ({error}); state it with --list-size"
+        console.print(Text(unknown, "yellow"), soft_wrap=True)
         return None
 
 

@@ -33,7 +33,8 @@ METHOD = (
     ),
     (
         "TPIR: mated people who alert as themselves / all mated people. FPIR: non-mated people with an alert / all "
-        "non-mated people. Misses of detection, gates and enrolment are in both denominators."
+        "non-mated people. Misses of detection, gates and enrolment are in both denominators. Figures for the first "
+        "two faces or more are of people with so many good ones: whoever has fewer is in none of their denominators."
     ),
     (
         "Intervals of a rate: Clopper and Pearson, 95 %, over people. Over lists: the same, for the effective number "
@@ -119,7 +120,7 @@ def _recommendation(report: Report, digest: str) -> Iterator[str]:
         rows = [
             ("FPIR, this list", rate_text(advice.fpir)),
             ("FPIR, over lists of this length", rate_text(advice.fpir_over_lists)),
-            ("TPIR", rate_text(advice.tpir)),
+            (f"TPIR{_of_whom(advice.looks)}", rate_text(advice.tpir)),
             ("mated people who alert as somebody else", rate_text(advice.wrong_person)),
         ]
         yield from _table(("at that threshold", "95 % interval, by people"), rows)
@@ -145,6 +146,10 @@ def _recommendation(report: Report, digest: str) -> Iterator[str]:
             for one in advice.by_looks
         ),
     )
+
+
+def _of_whom(looks: int | None) -> str:
+    return "" if looks is None or looks == 1 else f", of people with {looks} good faces or more"
 
 
 def _transferred(report: Report) -> Iterator[str]:

@@ -57,7 +57,8 @@ def show(report: Report, digest: str, folder: Path, console: Console) -> None:
             console.print(Text(f"{count} {text}: see the report", "yellow"))
     if not data.flatters:
         console.print(Text("nothing was said of what this data flatters: see --about", "yellow"))
-    console.print(f"\nreport.json, report.md, report.html, scores.csv and plots in {folder}/", soft_wrap=True)
+    where = f"\nreport.json, report.md, report.html, scores.csv and plots in {printable(str(folder))}/"
+    console.print(Text(where), soft_wrap=True)
     console.print(f"SHA-256 of report.json: {digest}", soft_wrap=True)
 
 

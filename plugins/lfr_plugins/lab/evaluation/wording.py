@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lfr_kernel.api import printable
+
 if TYPE_CHECKING:
     from lfr_plugins.lab.evaluation.statistics import ListRate, Rate
 
 __all__ = ["faces", "per_cent", "plain", "points", "rate_text", "similarity", "target_text"]
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
 def plain(text: str) -> str:
-    """Return somebody else's text for Markdown: on one line, and without any meaning to it."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Return somebody else's text for Markdown: on one line, without any meaning to it, nor to a terminal."""
+    return _SPECIAL.sub(r"\\\1", printable(text))
 
 
 def per_cent(share: float) -> str:

@@ -18,6 +18,8 @@ from lfr_plugins.lab.evaluation.plots import plots
 from lfr_plugins.lab.evaluation.prose import prose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfr_plugins.lab.evaluation.assembly import Evaluated
     from lfr_plugins.lab.evaluation.report import Report
 
@@ -30,7 +32,7 @@ def encoded(report: Report) -> bytes:
 
 
 def write(evaluated: Evaluated, folder: Path) -> str:
-    """Write a report into a folder, in place of an earlier one.
+    """Write a report into a folder, in place of an earlier one; what else lies there stays.
 
     Returns:
         SHA-256 of report.json, hexadecimal: what a profile cites.
@@ -59,18 +61,38 @@ def write(evaluated: Evaluated, folder: Path) -> str:
     return digest
 
 
+_MAYBE = ("plots/groups_*.svg", "plots/list_size.svg")
+"""What an earlier report may have, and this one may not."""
+
+
 def _put(files: dict[str, bytes], folder: Path) -> None:
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".evaluation-", dir=folder.parent))
+    inside = Path(tempfile.mkdtemp(prefix=".evaluation-", dir=folder))
     try:
+        new, earlier = inside / "new", inside / "earlier"
         for name, content in files.items():
-            path = beside / name
-            path.parent.mkdir(exist_ok=True)
-            with path.open("wb") as file:
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (earlier / name).parent.mkdir(parents=True, exist_ok=True)
+            with (new / name).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for name in files:
-            os.replace(beside / name, folder / name)  # noqa: PTH105  (pathlib's replace says less)
+        leaving = [path.relative_to(folder).as_posix() for pattern in _MAYBE for path in folder.glob(pattern)]
+        _exchange([*files, *(name for name in leaving if name not in files)], new, folder, earlier)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(inside, ignore_errors=True)
+
+
+def _exchange(names: Sequence[str], new: Path, folder: Path, earlier: Path) -> None:
+    """Move files out of the folder, and new ones in; all of them, or none."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for name in names:
+            for source, place in ((folder / name, earlier / name), (new / name, folder / name)):
+                if source.exists():
+                    os.replace(source, place)  # noqa: PTH105  (pathlib's replace says less)
+                    done.append((source, place))
+    except BaseException:
+        for source, place in reversed(done):
+            place.rename(source)
+        raise
