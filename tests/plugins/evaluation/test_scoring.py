@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.plugins.evaluation.conftest import good_qualities
 
-from lfr_kernel.api import Biometric, EnrolmentGates, FaceQualities, Gates, gated
+from lfr_kernel.api import Biometric, EnrolmentGates, Gates, gated
 from lfr_kernel.governance.watchlist import Enrolled, Watchlist
 from lfr_kernel.messages import Match, Passage, PassageSplit, Probe
 from lfr_kernel.stages.index import Gallery as Loaded
@@ -328,21 +329,13 @@ def same(found: Scores, wanted: Scores) -> bool:
 # ---- from photographs ----------------------------------------------------------------------------------------------
 
 
-def qualities(count: int, **changed: Any) -> FaceQualities:
-    usual = {
-        "width_px": 100.0, "eyes_px": 50.0, "confidence": 0.99, "size": 0.9, "frontality": 0.9, "sharpness": 0.8,
-        "exposed": 1.0, "openness": 1.0, "highlight": 200.0, "glare": 0.0,
-    }  # fmt: skip
-    return FaceQualities(**{name: np.array(changed.get(name, [value] * count)) for name, value in usual.items()})
-
-
 def observed(plain: Any, faces: Sequence[int] | None = None, mirrored: Any = None, **changed: Any) -> Observations:
     templates = unit(plain)
     count = len(templates)
     return Observations(
         digests=tuple(f"{number:064x}" for number in range(count)),
         faces=np.array([1] * count if faces is None else faces),
-        qualities=qualities(count, **changed),
+        qualities=good_qualities(count, **changed),
         plain=templates,
         mirrored=templates if mirrored is None else unit(mirrored),
         others=np.zeros((0, 2, count, D), np.float32),
