@@ -26,7 +26,7 @@ EVALUATION = "lfr_plugins.lab.evaluation"
 DIMENSION = 24
 """Few, so that strangers resemble each other."""
 PROFILE = {
-    "name": "made up",
+    "name": "made-up",
     "permit": "demo",
     "cameras": [{"name": "none", "options": {"url": "none.mp4"}}],
     "watchlist": {"images": "."},

@@ -80,7 +80,7 @@ def test_it_is_the_smallest_thousandth_from_which_on_both_bounds_meet_the_target
     seed: int, target: float, size: int
 ) -> None:
     scores = random_scores(seed)
-    steps = [number / 1000 for number in range(200, 1001)]
+    steps = [number / 1000 for number in range(200, round(1000 * scores.nearest.max()) + 3)]  # and nobody alerts beyond
     met = [upper(scores, step, size) <= target for step in steps]
     wanted = next((step for number, step in enumerate(steps) if all(met[number:])), None)
     found = advice(scores, target, size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lfr_plugins.lab.evaluation.protocol import NOT_STATED
 from lfr_plugins.lab.evaluation.report import GroupFigures, Test
 from lfr_plugins.lab.evaluation.statistics import (
     equivalence,
@@ -89,7 +90,9 @@ def _count(
     return dict(sorted(counts.items()))
 
 
-def _test(counts: Counts) -> Test | None:
+def _test(all_counts: Counts) -> Test | None:
+    """Compare the groups; whoever did not say is in none of them."""
+    counts = {name: count for name, count in all_counts.items() if name.casefold() != NOT_STATED}
     if len(counts) < 2:  # noqa: PLR2004  (there is nothing to compare)
         return None
     smallest = min(counts, key=lambda name: counts[name][1])

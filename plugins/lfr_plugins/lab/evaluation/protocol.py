@@ -36,6 +36,8 @@ CLIPS = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts", ".m4v", ".mpg
 COLUMNS = {"path", "identity", "role"}
 OPTIONAL = {"passage", "start_s", "end_s"}
 GROUP = "group_"
+NOT_STATED = "not stated"
+"""What to write of somebody who did not say: counted, and no group."""
 SHOWN = 20
 """Mistakes that are spelled out; the rest is counted."""
 
@@ -310,7 +312,7 @@ def verify_groups(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for group, value in row.groups.items():
             if not value:
-                mistakes.append(f"line {row.line}: {GROUP}{group} is empty; write what was said, or 'not stated'")
+                mistakes.append(f"line {row.line}: {GROUP}{group} is empty; write what was said, or {NOT_STATED!r}")
                 continue
             other = said.setdefault((row.identity, group), row)
             if other.groups[group] != value:
