@@ -98,9 +98,10 @@ def test_an_earlier_report_stays_whole_whenever_it_fails(
         replace(*paths)
 
     told = r"cannot be written to .*report: No space left on device; free some space"
-    with pytest.MonkeyPatch.context() as patched, pytest.raises(PassingError, match=told):
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "replace", failing)
-        writing.write(other, folder)
+        with pytest.raises(PassingError, match=told):
+            writing.write(other, folder)
     assert contents(tmp_path) == before
 
 
