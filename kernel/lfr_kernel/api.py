@@ -1,11 +1,13 @@
 """Everything that a plugin may import. Names listed here are stable; nothing else of the kernel is.
 
 Most are the contracts of the stages. Commands also get what it takes to run a profile (`run_profile`, or
-`parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`) and the bare runtime
-(`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
+`parse_profile` with `Registry`, `Session`, `Listener`, `Outcome`, `Summary`, `Quantiles`), the bare runtime
+(`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`), and what reads a TOML file with every mistake at once
+(`decode`, `Problem`, `suggest`).
 """
 
 from lfr_kernel.cli.run import run_profile
+from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture
 from lfr_kernel.plugins import (
     API_VERSION,
@@ -70,6 +72,7 @@ __all__ = [
     "Picture",
     "Plugin",
     "Policy",
+    "Problem",
     "Quantiles",
     "Reading",
     "RecordClass",
@@ -88,9 +91,11 @@ __all__ = [
     "Tracker",
     "TrackerPlugin",
     "Wanted",
+    "decode",
     "describe",
     "hookimpl",
     "parse_profile",
     "run_profile",
     "similarity_transforms",
+    "suggest",
 ]

@@ -19,6 +19,7 @@ from msgspec import Struct
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
 from lfr_kernel.memory import limit_arenas
+from lfr_kernel.models import SHOWN_DIGITS, describe_model, expect_same_model
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.camera import CameraHost
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
+    from lfr_kernel.telemetry.summary import ModelSummary
 
 __all__ = ["Listener", "Session", "StoppedBeforeStartError"]
 
@@ -94,6 +96,7 @@ class Session:
         self._clock = clock or SystemClock()
         self._watchlist: Watchlist | None = None
         self._models: list[Any] = []
+        self._loaded: dict[str, ModelSummary] = {}
         self._system: System | None = None
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
@@ -180,6 +183,10 @@ class Session:
         """Create a model on the compute lane; it is closed here until a host takes it over."""
         model = await compute.run(self._plugin, stage, section, deadline_s=LOAD_S, discard=_close)
         self._models.append(model)
+        loaded = self._loaded[stage] = describe_model(model, self._registry.origin(stage, section.plugin))
+        self._listener.log(
+            "model_loaded", stage=stage, plugin=loaded.plugin, model=loaded.digest[:SHOWN_DIGITS], device=loaded.device
+        )
         return model
 
     async def _run(self, system: System, duration_s: float | None) -> Summary:
@@ -311,7 +318,15 @@ class Session:
             if model in self._models:
                 self._models.remove(model)
                 return model
-            return cast("T", self._plugin(stage, section))
+            anew = self._plugin(stage, section)
+            try:
+                described = describe_model(anew, self._registry.origin(stage, section.plugin))
+                expect_same_model(self._loaded[stage], described, stage)
+            except LfrError:
+                anew.close()
+                raise
+            self._loaded[stage] = described
+            return cast("T", anew)
 
         return create
 
@@ -360,6 +375,7 @@ class Session:
             duration_s=(now_ns - self._began_ns) / 1e9,
             watchlist=self._watchlist,
             threshold=self.profile.watchlist.threshold,
+            models=self._loaded,
         )
 
 

@@ -45,7 +45,7 @@ def test_three_planted_mistakes_are_all_named(lfr: Callable[..., Any], board: An
         f"  {board.profile}: watchlist.image: unknown key, expected one of: images, threshold, reader "
         "(did you mean 'images'?)\n"
         f"  {board.profile}: watchlist.images: missing, expected a folder or a list of folders\n"
-        f"  {board.profile}: detector.plugin: expected an installed detector plugin, one of: middle, retinaface; "
+        f"  {board.profile}: detector.plugin: expected an installed detector plugin, one of: middle, onnx; "
         "got 'midle' (did you mean 'middle'?)\n"
     )
 

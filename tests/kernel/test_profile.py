@@ -61,9 +61,9 @@ def registry() -> Registry:
     own = [
         CameraPlugin(name="av", config=VideoConfig, **common),
         CameraPlugin(name="images", config=StillConfig, **common),
-        DetectorPlugin(name="retinaface", config=NoConfig, **common),
+        DetectorPlugin(name="onnx", config=NoConfig, **common),
         TrackerPlugin(name="passage", **common),
-        EmbedderPlugin(name="mobilefacenet", **common),
+        EmbedderPlugin(name="onnx", **common),
         IndexPlugin(name="usearch", **common),
         RetentionPlugin(name="durations", **common),
         SinkPlugin(name="console", **common),
@@ -103,7 +103,7 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
     profile, _ = load_profile(path, registry)
     assert profile.cameras[0].plugin == "av"
     assert profile.cameras[0].options == VideoConfig(url="clip.mp4", timeout_s=10.0)
-    assert profile.detector.plugin == "retinaface"
+    assert profile.detector.plugin == "onnx"
     assert profile.detector.options == NoConfig()
     assert profile.watchlist.threshold == 0.6
     assert profile.sinks == ()
@@ -139,7 +139,7 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
         ("[detector]\nplugin = 5", "detector.plugin: expected text, got 5"),
         (
             "[detector]\nplugin = 'yolo'",
-            "detector.plugin: expected an installed detector plugin, one of: retinaface; got 'yolo'",
+            "detector.plugin: expected an installed detector plugin, one of: onnx; got 'yolo'",
         ),
         ("[index]\noptions = 5", "index.options: expected a table, got 5 (index plugin 'usearch' of lfr-kernel 0.1.0)"),
         (

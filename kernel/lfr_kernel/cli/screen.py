@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lfr_kernel.models import SHOWN_DIGITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -161,6 +163,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         more = len(rejected) - REJECTED_SHOWN
         rest = [f"and {more} more: see --json"] if more > 0 else []
         row("rejected", "\n".join(rejected[:REJECTED_SHOWN] + rest), "yellow")
+    for stage, model in summary.models.items():
+        row(stage, clean(f"{model.plugin}, model {model.digest[:SHOWN_DIGITS]}, on {model.device}"))
     for name, camera in summary.cameras.items():
         row(f"camera {clean(name)}", _camera(camera, clean))
     row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped: ')}")

@@ -1,5 +1,5 @@
 """Telemetry: frozen snapshots of a run."""
 
-from lfr_kernel.telemetry.summary import Summary, summarise
+from lfr_kernel.telemetry.summary import ModelSummary, Summary, summarise
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["ModelSummary", "Summary", "summarise"]
