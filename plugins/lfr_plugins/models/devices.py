@@ -30,27 +30,30 @@ class Provider(Struct, frozen=True):
     """An execution provider of ONNX Runtime."""
 
     name: str
+    install: str
+    """What to do where it is missing."""
     needs: str
-    """What to install where it is missing, or set where it does not work."""
+    """What it needs to work."""
 
 
 DEVICES: dict[Device, Provider] = {
     "cuda": Provider(
         "CUDAExecutionProvider",
-        "replace onnxruntime by onnxruntime-gpu (pip uninstall onnxruntime; pip install onnxruntime-gpu), with an "
-        "NVIDIA driver, CUDA and cuDNN of the versions it was built for",
+        "replace onnxruntime by onnxruntime-gpu (pip uninstall onnxruntime; pip install onnxruntime-gpu)",
+        "an NVIDIA GPU with its driver, and the CUDA and cuDNN that this version of onnxruntime was built for",
     ),
     "directml": Provider(
         "DmlExecutionProvider",
-        "use Windows with onnxruntime-directml (pip uninstall onnxruntime; pip install onnxruntime-directml) and a "
-        "DirectX 12 graphics driver",
+        "on Windows, replace onnxruntime by onnxruntime-directml (pip uninstall onnxruntime; pip install "
+        "onnxruntime-directml)",
+        "a GPU with a driver for DirectX 12",
     ),
     "openvino": Provider(
         "OpenVINOExecutionProvider",
-        "replace onnxruntime by onnxruntime-openvino (pip uninstall onnxruntime; pip install onnxruntime-openvino); on "
-        "Windows it needs OpenVINO's own libraries on the PATH, too",
+        "replace onnxruntime by onnxruntime-openvino (pip uninstall onnxruntime; pip install onnxruntime-openvino)",
+        "an Intel CPU or GPU and, on Windows, OpenVINO's own libraries on the PATH",
     ),
-    "cpu": Provider("CPUExecutionProvider", "install onnxruntime anew"),
+    "cpu": Provider("CPUExecutionProvider", "install onnxruntime anew", "nothing but a CPU"),
 }
 """By the name that profiles use, best first."""
 
@@ -80,7 +83,7 @@ def candidates(asked: str, available: Sequence[str], runtime: str) -> list[Devic
         (provider,) = [one for device, one in DEVICES.items() if device == asked]
         raise DeviceError(
             f'device = "{asked}" needs {provider.name}, but {runtime} has only {", ".join(available)}; '
-            f'{provider.needs}, or set device = "{there[0] if there else "auto"}"'
+            f'{provider.install}, or set device = "{there[0] if there else "auto"}"'
         )
     return wanted
 

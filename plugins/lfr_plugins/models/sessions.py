@@ -84,10 +84,10 @@ def open_session(
         ) from error
     for candidate in candidates(device, ort.get_available_providers(), runtime):
         try:
-            session = _session(plain if candidate == "cpu" else weights, candidate, threads, is_asked=device != "auto")
+            session = _session(plain if candidate == "cpu" else weights, candidate, threads)
         except DeviceError as error:
             if device != "auto":
-                raise
+                raise DeviceError(f'{error}, or set device = "cpu"') from error
             structlog.get_logger().warning("device_passed_over", device=candidate, reason=str(error))
         except Exception as error:
             # ONNX Runtime's exceptions share no base class but Exception.
@@ -97,26 +97,29 @@ def open_session(
             ) from error
         else:
             return session, candidate
-    raise DeviceError(f"{runtime} has no provider that works; {DEVICES['cpu'].needs}")
+    raise DeviceError(f"{runtime} has no provider that works; {DEVICES['cpu'].install}")
 
 
-def _session(weights: bytes, device: Device, threads: int, *, is_asked: bool) -> ort.InferenceSession:
+def _session(weights: bytes, device: Device, threads: int) -> ort.InferenceSession:
     """Make a session, and see that the runtime did what it was told: with libraries missing it takes the CPU."""
     provider = DEVICES[device]
-    session = ort.InferenceSession(
-        weights,
-        _options(threads),
-        providers=[(provider.name, provider_options(device))],
-        enable_fallback=0,
-    )
-    session.disable_fallback()
-    used = session.get_providers()[0]
-    if used != provider.name:
-        raise DeviceError(
-            f'device = "{device}": {provider.name} is in onnxruntime {ort.__version__} but does not work here, and '
-            f'{used} took its place; {provider.needs}, or set device = "{"cpu" if is_asked else device}"'
+    try:
+        session = ort.InferenceSession(
+            weights, _options(threads), providers=[(provider.name, provider_options(device))], enable_fallback=0
         )
-    return session
+        session.disable_fallback()
+        used = session.get_providers()[0]
+    except Exception as error:
+        if device == "cpu":
+            raise
+        what = f"failed: {describe(error)}"
+    else:
+        if used == provider.name:
+            return session
+        what = f"does not work here, and {used} took its place"
+    raise DeviceError(
+        f'device = "{device}": {provider.name} of onnxruntime {ort.__version__} {what}; it needs {provider.needs}'
+    )
 
 
 def _options(threads: int) -> ort.SessionOptions:

@@ -28,11 +28,12 @@ def models_table(models: Sequence[Model], broken: Mapping[str, str], folder: Pat
         style = "" if card.use == "any" else "yellow" if model.licence_reference else "bold red"
         use = card.use if card.use == "any" else f"{card.use}: {model.licence_reference or 'NO LICENCE REFERENCE'}"
         table.add_row(
-            Text(card.name, "bold cyan"), card.task, model.origin, Text(_line(card.licence)), Text(use, style)
+            Text(card.name, "bold cyan"), card.task, model.origin, Text(_line(card.licence)), Text(_line(use), style)
         )
     parts: list[Table | Text] = [table]
     for name, problem in broken.items():
-        parts.append(Text.assemble((f"\n{name} cannot be used: ", "bold red"), problem))
+        text = "\n".join(map(_line, problem.splitlines()))
+        parts.append(Text.assemble((f"\n{name} cannot be used: ", "bold red"), text))
     parts.append(Text(f"\nyour own lie in {folder}", "dim"))
     return Group(*parts)
 
@@ -40,7 +41,7 @@ def models_table(models: Sequence[Model], broken: Mapping[str, str], folder: Pat
 def card_tables(model: Model) -> Group:
     """Return everything that a card says, what it warns of first."""
     card = model.card
-    parts: list[Table | Text] = [Text.assemble((card.name, "bold cyan"), f"  {card.summary}\n")]
+    parts: list[Table | Text] = [Text.assemble((card.name, "bold cyan"), f"  {_line(card.summary)}\n")]
     parts.append(_facts(model))
     parts += [Text("\nlimits", "bold yellow"), _list(card.limits)]
     parts += [Text("\ntrained on", "bold"), _list([card.training.data, card.training.provenance])]
@@ -87,7 +88,7 @@ def _accuracy(card: Card) -> Table:
     for heading in ("value", "metric", "by", "on"):
         table.add_column(heading, overflow="fold")
     for figure in card.accuracy:
-        table.add_row(f"{figure.value:g}", Text(figure.metric), figure.by, Text(figure.on))
+        table.add_row(f"{figure.value:g}", Text(_line(figure.metric)), figure.by, Text(_line(figure.on)))
     return table
 
 
@@ -97,7 +98,9 @@ def _tensors(tensors: Sequence[Tensor]) -> Table:
         table.add_column(heading, overflow="fold")
     for one in tensors:
         role = f"{one.role or '-'}" + ("" if one.stride is None else f" /{one.stride}")
-        table.add_row(Text(one.name), role, Text(" x ".join(map(str, one.shape))), Text(one.meaning))
+        table.add_row(
+            Text(_line(one.name)), role, Text(_line(" x ".join(map(str, one.shape)))), Text(_line(one.meaning))
+        )
     return table
 
 

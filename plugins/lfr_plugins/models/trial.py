@@ -55,11 +55,11 @@ def _declared(what: str, stated: Sequence[Tensor], found: Sequence[Any]) -> Iter
     """Compare names, types and fixed sizes with what the model declares."""
     by_name = {one.name: one for one in found}
     if what == "inputs" and len(found) != len(stated):
-        yield f"inputs: expected {len(stated)}, the model has {len(found)}: {', '.join(by_name)}"
+        yield f"inputs: expected {len(stated)}, the model has {len(found)}: {', '.join(map(repr, by_name))}"
     for number, tensor in enumerate(stated):
         path, actual = f"{what}[{number}]", by_name.get(tensor.name)
         if actual is None:
-            yield f"{path}.name: expected {tensor.name!r}, the model has {', '.join(by_name)}"
+            yield f"{path}.name: expected {tensor.name!r}, the model has {', '.join(map(repr, by_name))}"
             continue
         if actual.type != FLOAT:
             yield f"{path}.dtype: expected float32, the model has {actual.type}"
