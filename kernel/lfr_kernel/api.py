@@ -5,13 +5,15 @@ Most are the contracts of the stages. Commands also get what it takes to run a p
 `Verdict`, `Summary`, `Quantiles`), what shows it (`funnel_tables` of each `CameraFunnel`, `printable`), what an
 evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
 it is judged), the mathematics of recognition (alignment, quality, embedding, pooling, vetting: what is measured must be
-what runs) and the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
+what runs), the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`), and what reads a TOML file
+with every mistake at once (`decode`, `Problem`, `suggest`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
 from lfr_kernel.cli.funnel import funnel_tables
 from lfr_kernel.cli.run import run_profile
 from lfr_kernel.cli.screen import printable
+from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
@@ -91,6 +93,7 @@ __all__ = [
     "Plugin",
     "Policy",
     "Pool",
+    "Problem",
     "Profile",
     "Quantiles",
     "Reading",
@@ -112,6 +115,7 @@ __all__ = [
     "TrackerPlugin",
     "Verdict",
     "Wanted",
+    "decode",
     "describe",
     "embed_crops",
     "face_qualities",
@@ -133,4 +137,5 @@ __all__ = [
     "resemblances",
     "run_profile",
     "similarity_transforms",
+    "suggest",
 ]

@@ -212,9 +212,9 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 DEFAULT_PLUGINS = {
-    "detector": "retinaface",
+    "detector": "onnx",
     "tracker": "passage",
-    "embedder": "mobilefacenet",
+    "embedder": "onnx",
     "index": "usearch",
     "retention": "durations",
 }

@@ -244,6 +244,7 @@ class World:
             duration_s=1.0,
             watchlist=nobody,
             threshold=0.6,
+            models={},
         )
 
 

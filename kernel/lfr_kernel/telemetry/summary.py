@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.sink import SinkFacts
     from lfr_kernel.stages.tracker import TrackerFacts
 
-__all__ = ["AlertSummary", "Facts", "Summary", "summarise"]
+__all__ = ["AlertSummary", "Facts", "ModelSummary", "Summary", "summarise"]
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -99,6 +99,16 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     model: str
 
 
+class ModelSummary(Struct, frozen=True, kw_only=True):
+    """What finds or describes faces in a run."""
+
+    plugin: str
+    digest: str
+    """SHA-256 of the weights, hexadecimal."""
+    device: str
+    """On what it really runs, such as `cpu`."""
+
+
 class Summary(Struct, frozen=True, kw_only=True):
     """One run."""
 
@@ -120,6 +130,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """By stage: a call of its plugin as the host sees it, with the wait for a thread and the way there and back."""
     fps: float
     watchlist: WatchlistSummary
+    models: Mapping[str, ModelSummary]
+    """By stage."""
     cameras: Mapping[str, CameraFacts]
     sinks: Mapping[str, SinkFacts]
     index: IndexFacts
@@ -158,6 +170,7 @@ def summarise(
     duration_s: float,
     watchlist: Watchlist,
     threshold: float,
+    models: Mapping[str, ModelSummary],
 ) -> Summary:
     """Add up what the stages say of themselves."""
     actors = {actor.name: actor for actor in facts.system.actors}
@@ -225,6 +238,7 @@ def summarise(
             threshold=threshold,
             model=watchlist.digest,
         ),
+        models=dict(models),
         cameras={camera.name: camera for camera in facts.cameras},
         sinks={sink.name: sink for sink in facts.sinks},
         index=facts.index,
