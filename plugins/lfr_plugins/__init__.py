@@ -118,6 +118,12 @@ def _demo() -> click.Command:
     return demo
 
 
+def _evaluate() -> click.Command:
+    from lfr_plugins.lab.evaluation.command import evaluate  # noqa: PLC0415
+
+    return evaluate
+
+
 def _why() -> click.Command:
     from lfr_plugins.lab.why import why  # noqa: PLC0415
 
@@ -213,6 +219,12 @@ def lfr_plugins() -> Sequence[Plugin]:
             api=API_VERSION,
             summary="measure speed, delay and memory over a video",
             create=_bench,
+        ),
+        CommandPlugin(
+            name="evaluate",
+            api=API_VERSION,
+            summary="measure recognition on listed, mated and non-mated people, and recommend a threshold",
+            create=_evaluate,
         ),
         CommandPlugin(
             name="why",

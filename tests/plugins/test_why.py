@@ -122,7 +122,7 @@ def test_each_passage_has_its_time_its_faces_and_a_sentence(explained: Callable[
     assert (unsure.verdict, unsure.reason, unsure.frames) == (Verdict.LOST, "no_face_wanted", 10)
     assert (unsure.gated, unsure.asked) == ({"low_confidence": 10}, 0)
     assert "hardly a face in 10 of 10 frames" in unsure.says
-    assert report.threshold == 0.6
+    assert report.threshold == 0.62
     assert (report.width, report.height, report.listed) == (320, 180, 1)
     assert report.funnel.passages.seen == len(report.passages) == 3
 

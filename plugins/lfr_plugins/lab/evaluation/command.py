@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+import platformdirs
 from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -29,6 +29,7 @@ from lfr_plugins.lab.evaluation.screen import show
 from lfr_plugins.lab.evaluation.store import Store
 from lfr_plugins.lab.evaluation.views import VIEWS
 from lfr_plugins.lab.evaluation.writing import write
+from lfr_plugins.models.store import find_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +208,14 @@ def _models(
         detector.close()
 
 
+def _facts(section: Any, digest: str) -> ModelFacts:
+    """Return which model a stage has, and what its card says that it was trained on."""
+    name = getattr(section.options, "model", None)
+    card = find_model(name).card if isinstance(name, str) else None
+    trained_on = card.training.data if card is not None and card.sha256 == digest else ""
+    return ModelFacts(plugin=section.plugin, model=card.name if card else "", sha256=digest, trained_on=trained_on)
+
+
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """Yield a function that returns what shows the progress of something; nothing is shown without a terminal."""
@@ -223,5 +232,4 @@ def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int],
 
 
 def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lfr-kernel" / "evaluate.sqlite"
+    return platformdirs.user_cache_path("lfr-kernel") / "evaluate.sqlite"

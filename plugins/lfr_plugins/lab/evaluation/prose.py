@@ -94,8 +94,8 @@ def _head(report: Report, digest: str) -> Iterator[str]:
     rows = [
         ("report.json", f"SHA-256 `{digest}`"),
         ("protocol", f"{plain(data.protocol)}, {data.rows} rows, SHA-256 `{data.protocol_sha256}`"),
-        ("detector", f"{plain(report.detector.plugin)}, `{report.detector.sha256}`"),
-        ("embedder", f"{plain(report.embedder.plugin)}, `{report.embedder.sha256}`"),
+        ("detector", f"{plain(report.detector.model or report.detector.plugin)}, SHA-256 `{report.detector.sha256}`"),
+        ("embedder", f"{plain(report.embedder.model or report.embedder.plugin)}, SHA-256 `{report.embedder.sha256}`"),
         ("lfr-kernel", plain(report.lfr_kernel)),
     ]
     rows += [("data from", plain(data.source))] if data.source else []

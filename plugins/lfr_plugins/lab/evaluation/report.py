@@ -50,6 +50,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     """Which model, by the digest of its weights."""
 
     plugin: str
+    model: str = ""
+    """Name of its card."""
     sha256: str
     trained_on: str = ""
     """As its card says."""
