@@ -341,6 +341,10 @@ def _greys(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         sums = blocks[..., 0, :] + blocks[..., 1, :]
         areas: NDArray[np.float32] = np.array(4, np.float32)
         pairs.fill(0)
+    elif min(height, width) < _SIDE:
+        # Smaller than what faces are judged at: each px stands for several.
+        sums = crops[:, _edges(height)][:, :, _edges(width)].astype(np.uint16)
+        areas = np.array(1, np.float32)
     else:
         across, down = _edges(width), _edges(height)
         sums = np.add.reduceat(np.add.reduceat(crops, down, axis=1, dtype=np.uint32), across, axis=2)
@@ -354,7 +358,5 @@ def _greys(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _edges(length: int) -> NDArray[np.intp]:
-    """Return where each of 56 blocks of a line of `length` px begins. Raises ValueError when it has too few."""
-    if length < _SIDE:
-        raise ValueError(f"faces are judged on crops of at least {_SIDE} px a side, got {length}")
+    """Return where each of 56 blocks of a line of `length` px begins."""
     return np.arange(_SIDE) * length // _SIDE

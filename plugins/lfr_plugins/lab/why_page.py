@@ -153,8 +153,15 @@ def _article(one: Explained, threshold: float) -> str:
         f"asked for, {one.embedded} embedded, {one.pooled} pooled; {best}"
     )
     helps = f"<p><b>Would help:</b> {escape(one.helps)}.</p>" if one.helps else ""
+    quality = f'<p class="dim facts">{escape(_quality(one))}.</p>' if one.parts else ""
     return (
         f'<article id="passage-{one.number}">{picture}<div><h3 class="{escape(one.tone)}">{one.number}. '
         f'{escape(one.short + who)}</h3><p>{escape(one.says)}</p>{helps}<p class="dim facts">At {one.at_s:.1f} s. '
-        f"{escape(facts)}.</p></div></article>"
+        f"{escape(facts)}.</p>{quality}</div></article>"
     )
+
+
+def _quality(one: Explained) -> str:
+    """Say how good the best face was, and by which parts."""
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in one.parts.items() if name != "eyes_px")
+    return f"Best face: quality {one.quality:.2f}, eyes {one.parts['eyes_px']:.0f} px apart, {parts}"
