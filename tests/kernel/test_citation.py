@@ -184,7 +184,7 @@ def test_the_settings_of_the_built_in_pipeline(registry: Registry, tmp_path: Pat
         "enrolment.min_frontality": 0.1,
         "enrolment.min_openness": 0.4,
         "enrolment.min_sharpness": 0.2,
-        "mirror_live": False,
+        "mirror_live": True,
         "tracker": "passage",
         "tracker.every_face": False,
         "tracker.min_confidence": 0.6,

@@ -108,6 +108,8 @@ def _play(job: Job, taps: Taps, *, realtime: bool) -> _Played:
         "cameras": [{"name": "bench", "options": {"url": job.video, "loop": job.loop, "realtime": realtime}}],
         "watchlist": {"images": str(PORTRAITS)},
         "tracker": {"options": {"every_face": job.exhaustive}},
+        # The plain loops that an exhaustive run is compared with embed each face once.
+        "embedder": {"mirror_live": not job.exhaustive},
         "runtime": {"compute_threads": job.threads},
     }
     registry = taps.registry(Registry.discover())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 import platformdirs
-from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -75,7 +74,6 @@ Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or prof
 @click.option("--list-size", type=click.IntRange(1), help="People on the list that the threshold is for.")
 @click.option("--against", type=click.Path(path_type=Path, file_okay=False), help="Compare with this evaluation.")
 @click.option("--choices", is_flag=True, help="Try other ways to use the same faces, too.")
-@click.option("--mirror-live", is_flag=True, help="Average each passing face with its mirror image.")
 @click.option("--out", type=click.Path(path_type=Path), default="evaluation", show_default=True, help="Folder for it.")
 @click.option("--cache", type=click.Path(path_type=Path), help="File that remembers what was seen on photographs.")
 @click.option("--no-cache", is_flag=True, help="Remember nothing.")
@@ -92,7 +90,6 @@ def evaluate(
     list_size: int | None,
     against: Path | None,
     choices: bool,
-    mirror_live: bool,
     out: Path,
     cache: Path | None,
     no_cache: bool,
@@ -106,7 +103,7 @@ def evaluate(
     """
     registry: Registry = ctx.obj["registry"]
     console = Console(stderr=True, highlight=False)
-    profile = _profile(profile_path, registry, mirror_live=mirror_live)
+    profile = _profile(profile_path, registry)
     path = protocol or _named(profile, profile_path)
     store_path = None if no_cache else cache or _default_cache()
     try:
@@ -142,14 +139,10 @@ def evaluate(
     show(evaluated.report, digest, out, Console(highlight=False, stderr=as_json))
 
 
-def _profile(path: Path | None, registry: Registry, *, mirror_live: bool) -> Profile:
+def _profile(path: Path | None, registry: Registry) -> Profile:
     if path is not None:
-        profile, _ = load_profile(path, registry)
-    else:
-        profile, _ = parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())
-    if mirror_live:
-        profile = replace(profile, embedder=replace(profile.embedder, mirror_live=True))
-    return profile
+        return load_profile(path, registry)[0]
+    return parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())[0]
 
 
 def _named(profile: Profile, path: Path | None) -> Path:
