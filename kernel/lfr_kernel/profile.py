@@ -91,8 +91,8 @@ class EmbedderSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=
     mirror_live: Annotated[
         bool,
         Meta(
-            description="average each passing face with its mirror image: two calls of the embedder for each of the few "
-            "faces of a passage that are embedded, and fewer people missed who show their face only once"
+            description="average each passing face with its mirror image: two calls of the embedder for each of the "
+            "few faces of a passage that are embedded, and fewer people missed who show their face only once"
         ),
     ] = True
     options: Options = field(default_factory=dict)
