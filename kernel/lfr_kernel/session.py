@@ -101,7 +101,8 @@ class Session:
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
         self._ended: str | None = None
-        self._began_ns = self._ended_ns = 0
+        self._detector_digest = ""
+        self._began_ns = self._ended_ns = self._began_at_ns = 0
 
     @property
     def is_started(self) -> bool:
@@ -167,6 +168,7 @@ class Session:
     async def _prepare(self, compute: Lane) -> tuple[Detector, Embedder, Watchlist]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
         detector: Detector = await self._load(compute, "detector", self.profile.detector)
+        self._detector_digest = detector.digest
         embedder: Embedder = await self._load(compute, "embedder", self.profile.embedder)
         self._watchlist = await enrol(
             await compute.run(find_photos, self.profile.watchlist.images, deadline_s=LOAD_S),
@@ -200,6 +202,7 @@ class Session:
     async def _run(self, system: System, duration_s: float | None) -> Summary:
         failure: Exception | None = None
         self._began_ns = self._clock.monotonic_ns()
+        self._began_at_ns = self._clock.utc_ns()
         async with anyio.create_task_group() as tasks:
             if duration_s is not None:
                 tasks.start_soon(self._stop_after, duration_s)
@@ -370,9 +373,12 @@ class Session:
                 record=self._record.facts(),
                 system=self._system.statistics(),
             ),
+            run=self.run_id,
             profile=self.profile.name,
             permit=str(self.permit),
             basis=self.basis,
+            detector=self._detector_digest,
+            began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
             watchlist=self._watchlist,

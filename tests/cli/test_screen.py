@@ -88,6 +88,7 @@ def summary(**changes: Any) -> Summary:
             ),
             threshold=0.6,
             model="d1",
+            detector="d2",
         ),
         "cameras": {one.name: one for one in cameras},
     }

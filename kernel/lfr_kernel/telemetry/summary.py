@@ -97,15 +97,22 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     """Photographs that resemble somebody else's, for a person to look at."""
     threshold: float
     model: str
+    """SHA-256 of the embedder's weights."""
+    detector: str
+    """SHA-256 of the detector's weights."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
     """One run."""
 
+    run: str
+    """The word that all of its passages' ids begin with."""
     profile: str
     permit: str
     basis: Basis
     """What the threshold rests on."""
+    began_at: str
+    """When its actors started, UTC."""
     ended: str
     duration_s: float
     passages: PassageSummary
@@ -151,9 +158,12 @@ def summarise_alert(alert: Alert) -> AlertSummary:
 def summarise(
     facts: Facts,
     *,
+    run: str,
     profile: str,
     permit: str,
     basis: Basis,
+    detector: str,
+    began_at_ns: int,
     ended: str,
     duration_s: float,
     watchlist: Watchlist,
@@ -182,9 +192,11 @@ def summarise(
     if not is_running and (cut_short := read - processed - dropped.total()) > 0:
         dropped["stopped"] = cut_short
     return Summary(
+        run=run,
         profile=profile,
         permit=permit,
         basis=basis,
+        began_at=iso(began_at_ns),
         ended=ended,
         duration_s=round(duration_s, 3),
         passages=PassageSummary(
@@ -224,6 +236,7 @@ def summarise(
             resemblances=watchlist.findings,
             threshold=threshold,
             model=watchlist.digest,
+            detector=detector,
         ),
         cameras={camera.name: camera for camera in facts.cameras},
         sinks={sink.name: sink for sink in facts.sinks},
