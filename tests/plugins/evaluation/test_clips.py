@@ -24,7 +24,7 @@ from lfr_plugins.lab.evaluation.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-RED, BLUE, GREEN = (200, 40, 40), (40, 40, 200), (40, 200, 40)
+RED, BLUE = (200, 40, 40), (40, 40, 200)
 DIMENSION = 128
 
 
@@ -290,18 +290,40 @@ def test_other_settings_other_models_and_another_file_are_other_results(studio: 
         assert len(studio.decoded) == 5
 
 
+class LeftEmbedder(FakeEmbedder):
+    """Looks at the left half of a crop only, so that a mirror image is another face."""
+
+    def embed(self, crops: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> None:
+        super().embed(crops[:, :, : crops.shape[2] // 2], out)
+
+
+def two_coloured(left: tuple[int, int, int], right: tuple[int, int, int]) -> FakePicture:
+    face = red()
+    pixels = FakePicture.of([face]).rgb(320, 180)
+    pixels[20:52, 40:56], pixels[20:52, 56:72] = left, right
+    return FakePicture(pixels, [face])
+
+
 def test_one_look_serves_plain_and_mirrored_templates(studio: Studio) -> None:
-    pixels = FakePicture.of([red()])
-    half = pixels.rgb(*pixels.size)
-    half[20:52, 40:50] = GREEN  # the crop and its mirror image have one mean colour: equal templates but for rounding
-    path = studio.clip("a.mp4", [FakePicture(half, [red()])] * 6)
+    studio.embedder = LeftEmbedder()
+    path = studio.clip("a.mp4", [two_coloured(RED, BLUE)] * 6)
     rows = [row(path, "ada", 0.0, 0.3)]
     with Store(None) as store:
         watched = watch_clips(rows, studio.stages(), store)
-    plain, both = (only(walks_of(rows, watched, DIMENSION, live_mirrored=mirrored)) for mirrored in (False, True))
-    np.testing.assert_allclose(np.linalg.norm(both.faces.templates, axis=1), 1.0, atol=1e-6)
-    np.testing.assert_allclose(both.faces.templates, plain.faces.templates, atol=1e-5)
     assert sum(studio.embedder.batches) == 4  # two faces and their mirror images, once
+    plain, both = (only(walks_of(rows, watched, DIMENSION, live_mirrored=mirrored)) for mirrored in (False, True))
+    sides = studio.templates_of(RED, 2) + studio.templates_of(BLUE, 2)
+    np.testing.assert_allclose(plain.faces.templates, studio.templates_of(RED, 2), atol=1e-6)
+    np.testing.assert_allclose(both.faces.templates, sides / np.linalg.norm(sides, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize(("mirror_live", "tracks"), [(False, 2), (True, 1)])
+def test_templates_are_pooled_as_the_profile_has_it(studio: Studio, *, mirror_live: bool, tracks: int) -> None:
+    """Somebody whose halves change places: another face, unless it is averaged with its mirror image."""
+    studio.embedder = LeftEmbedder()
+    studio.tracker = lambda: FakeTracker(every=1, max_probes=40)
+    path = studio.clip("a.mp4", [*[two_coloured(RED, BLUE)] * 6, *[two_coloured(BLUE, RED)] * 6])
+    assert studio.walk([row(path, "ada", 0.0, 0.5)], mirror_live=mirror_live).tracks == tracks
 
 
 def test_unreadable_clips_are_named_all_at_once_and_the_others_are_kept(studio: Studio) -> None:
