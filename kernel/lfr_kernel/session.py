@@ -100,7 +100,7 @@ class Session:
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
         self._ended: str | None = None
-        self._began_ns = self._ended_ns = 0
+        self._began_ns = self._ended_ns = self._began_at_ns = 0
 
     @property
     def is_started(self) -> bool:
@@ -192,6 +192,7 @@ class Session:
     async def _run(self, system: System, duration_s: float | None) -> Summary:
         failure: Exception | None = None
         self._began_ns = self._clock.monotonic_ns()
+        self._began_at_ns = self._clock.utc_ns()
         async with anyio.create_task_group() as tasks:
             if duration_s is not None:
                 tasks.start_soon(self._stop_after, duration_s)
@@ -351,9 +352,11 @@ class Session:
                 record=self._record.facts(),
                 system=self._system.statistics(),
             ),
+            run=self.run_id,
             profile=self.profile.name,
             permit=str(self.permit),
             basis=self.basis,
+            began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
             watchlist=self._watchlist,

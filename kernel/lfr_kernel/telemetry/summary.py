@@ -97,6 +97,7 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     """Photographs that resemble somebody else's, for a person to look at."""
     threshold: float
     model: str
+    """SHA-256 of the embedder's weights."""
 
 
 class ModelSummary(Struct, frozen=True, kw_only=True):
@@ -112,10 +113,14 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """One run."""
 
+    run: str
+    """The word that all of its passages' ids begin with."""
     profile: str
     permit: str
     basis: Basis
     """What the threshold rests on."""
+    began_at: str
+    """When its actors started, UTC."""
     ended: str
     duration_s: float
     passages: PassageSummary
@@ -163,9 +168,11 @@ def summarise_alert(alert: Alert) -> AlertSummary:
 def summarise(
     facts: Facts,
     *,
+    run: str,
     profile: str,
     permit: str,
     basis: Basis,
+    began_at_ns: int,
     ended: str,
     duration_s: float,
     watchlist: Watchlist,
@@ -195,9 +202,11 @@ def summarise(
     if not is_running and (cut_short := read - processed - dropped.total()) > 0:
         dropped["stopped"] = cut_short
     return Summary(
+        run=run,
         profile=profile,
         permit=permit,
         basis=basis,
+        began_at=iso(began_at_ns),
         ended=ended,
         duration_s=round(duration_s, 3),
         passages=PassageSummary(
