@@ -287,6 +287,7 @@ def _losses(report: Report) -> Iterator[str]:
             ("pictures of people who pass", str(funnel.pictures)),
             ("of those not used", _reasons(funnel.lost)),
             ("passages of which nothing was searched", _reasons(funnel.never_searched)),
+            ("followed in clips, but not in the protocol", str(funnel.unaccounted)),
         ],
     )
     yield (
