@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LISTED, MATED, NONMATED = 240, 180, 900
 DIMENSION = 40
 """Few, so that strangers resemble each other about as much as in 192 dimensions that are not all used."""
-GROUPS = ("first", "second", "third", "<b>fourth</b> & \"quoted\" | $\\alpha$")
+GROUPS = ("first", "second", "third", '<b>fourth</b> & "quoted" | $\\alpha$')
 
 
 def random_report(seed: int = 1, *, target: float = 0.01, list_size: int | None = None) -> Report:
@@ -86,7 +86,8 @@ def _qualities(rng: np.random.Generator, count: int) -> FaceQualities:
         return rng.uniform(0.3, 1.0, count)
 
     return FaceQualities(
-        width_px=rng.uniform(26, 1200, count), eyes_px=rng.uniform(12, 60, count), confidence=rng.uniform(0.8, 1, count),
+        width_px=rng.uniform(26, 1200, count), eyes_px=rng.uniform(12, 600, count),
+        confidence=rng.uniform(0.8, 1, count),
         size=share(), frontality=share(), sharpness=share(), exposed=share(), openness=share(),
         highlight=np.full(count, 200.0), glare=np.zeros(count),
     )  # fmt: skip

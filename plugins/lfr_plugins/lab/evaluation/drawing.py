@@ -12,7 +12,7 @@ import re
 import textwrap
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -43,9 +43,9 @@ SMALL = 8.5
 """Points, of text beside the data."""
 _TOP = 14.0
 _LINE = 12.0
-_COLUMNS = 92
+_COLUMNS = 98
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_RC = {
+_RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": DIM,
     "axes.facecolor": "none",
@@ -80,8 +80,9 @@ _RC = {
 @contextmanager
 def style() -> Iterator[None]:
     """Set how everything inside is drawn, whatever the user's own settings of matplotlib are."""
-    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
-    with mpl.rc_context({**defaults, **_RC}), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the reader's font may have it
         yield
 

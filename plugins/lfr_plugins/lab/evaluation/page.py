@@ -21,14 +21,14 @@ __all__ = ["page"]
 _PICTURE = re.compile(r"plots/([\w-]+)\.svg")
 _BESIDE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*|#[\w-]+")
 """What a link may point to: a file beside the page, or a place on it."""
-_STYLE = """body { max-width: 60rem; overflow-wrap: break-word; }
+_PER_CENT = re.compile(r"(?<=\d) %")
+_STYLE = """body { max-width: 64rem; overflow-wrap: break-word; }
 body > :not(.table, figure) { max-width: 44rem; }
 h1 { margin-bottom: 1rem; } h2 { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { margin: 1.75rem 0 .5rem; } p { margin: .75rem 0; } li { margin: .35rem 0; } ul, ol { padding-left: 1.25rem; }
 a { color: inherit; }
-.table { margin: 1rem 0; overflow-x: auto; } table { width: auto; min-width: min(100%, 32rem); font-size: .9375rem; }
-td, th { padding-right: 1.5rem; font-variant-numeric: tabular-nums; } td:first-child { min-width: 7rem; }
-th:empty { padding: 0; }
+.table { margin: 1rem 0; overflow-x: auto; } table { width: max-content; max-width: 100%; font-size: .9rem; }
+td, th { padding-right: 1.5rem; max-width: 26rem; font-variant-numeric: tabular-nums; }
 code { font: .875em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; } td code { font-size: .8125em; }
 pre { margin: 1rem 0; padding: .75rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; } pre code { overflow-wrap: normal; }
@@ -37,7 +37,8 @@ figure { margin: 1.5rem 0; padding: 1rem; max-width: 44rem; overflow-x: auto; ba
 figure svg { display: block; width: 100%; min-width: 27rem; height: auto; }
 figcaption { position: sticky; left: 0; margin-top: .75rem; color: var(--dim); font-size: .875rem; }
 @media print { figure { border: none; padding: 0; } h2 { border: none; } }
-@media (max-width: 40rem) { body { padding: 1.25rem 1rem 3rem; } figure { padding: .75rem; } }
+@media (max-width: 40rem) { body { padding: 1.25rem 1rem 3rem; } figure { padding: .75rem; }
+  table { max-width: none; } td, th { padding-right: 1rem; max-width: 15rem; } }
 """
 
 
@@ -57,12 +58,16 @@ def page(markdown: str, pictures: Mapping[str, str], *, title: str) -> str:
 class _Parser(MarkdownIt):
     """Knows no link but those to files beside the page: the rest is left as it was written."""
 
-    def validateLink(self, url: str) -> bool:  # noqa: N802, PLR6301  (the name and the shape are the parser's)
+    def validateLink(self, url: str) -> bool:  # noqa: N802  (the parser's name)
         return _BESIDE.fullmatch(url) is not None
 
 
 class _Renderer(RendererHTML):
     """Every method without an underscore writes the token of its name."""
+
+    def text(self, tokens: Sequence[Token], index: int, *_: object) -> str:
+        """No line ends between a number and its per cent sign."""
+        return escape(_PER_CENT.sub("\N{NO-BREAK SPACE}%", tokens[index].content))
 
     def image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Write the figure itself, with the words for it as its caption."""
@@ -84,11 +89,11 @@ class _Renderer(RendererHTML):
         """Likewise."""
         return "" if _is_figure(tokens[index - 1]) else self.renderToken(tokens, index, options, env)
 
-    def table_open(self, *_: object) -> str:  # noqa: PLR6301  (the renderer looks for methods)
+    def table_open(self, *_: object) -> str:
         """A table scrolls in a box of its own, by keyboard too."""
         return '<div class="table" tabindex="0">\n<table>\n'
 
-    def table_close(self, *_: object) -> str:  # noqa: PLR6301  (likewise)
+    def table_close(self, *_: object) -> str:
         """Close both."""
         return "</table>\n</div>\n"
 

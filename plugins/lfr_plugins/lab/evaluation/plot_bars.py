@@ -20,6 +20,7 @@ from lfr_plugins.lab.evaluation.drawing import (
     said,
 )
 from lfr_plugins.lab.evaluation.wording import per_cent, similarity
+from lfr_plugins.lab.why_reasons import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ def scores(report: Report) -> Figure | None:
     if not mated and not nonmated:
         return None
     figure, _ = canvas(
-        310,
+        300,
         "People by similarity: all faces (descriptive)",
         f"{mated + found.unsearched_mated} mated people by the similarity to the right listed person, "
         f"{nonmated + found.unsearched_nonmated} non-mated ones by the highest to anybody listed. Cosines.",
@@ -56,7 +57,7 @@ def scores(report: Report) -> Figure | None:
     ):  # fmt: skip
         one.stairs(counts, edges, fill=True, color=colour)
         one.set_xlim(edges[0], edges[-1])
-        one.set_ylim(0, max(max(counts), 1) * 1.08)
+        one.set_ylim(0, max(*counts, 1) * 1.08)
         one.locator_params(axis="y", nbins=4, integer=True)
         one.xaxis.grid(visible=False)
         one.set_title(f"{sum(counts)} {name}; besides, {absent}", loc="left", color=colour)
@@ -85,7 +86,7 @@ def groups(figures: GroupFigures) -> Figure | None:
     nonmated = sum(rate.n for rate in figures.alerted.values())
     room = _ROW * len(names)
     figure, _ = canvas(
-        room + 58,
+        room + 48,
         f"Rates by {said(figures.group, 40)}, at a threshold of {similarity(figures.threshold)}",
         f"{mated} mated and {nonmated} non-mated people, all faces; groups are known: {said(figures.known, 90)}. "
         "Bars: 95 % intervals; an arrow: no event, the rate is at most where it starts.",
@@ -142,12 +143,19 @@ def funnel(report: Report) -> Figure | None:
     if not found.pictures:
         return None
     passages = people.passages_mated + people.passages_nonmated
-    blocks = [
-        ("pictures of people who pass", found.pictures, _sorted(found.lost), ("used", found.used)),
-        ("passages", passages, _sorted(found.never_searched), None),
+    # name, count, of how many, colour; None leaves room
+    rows: list[tuple[str, int, int, str] | None] = [
+        ("pictures of people who pass", found.pictures, found.pictures, ACCENT),
+        *((f"lost: {said(plain(reason))}", count, found.pictures, OTHER) for reason, count in _sorted(found.lost)),
+        ("used", found.used, found.pictures, ACCENT),
     ]
-    rows = sum(2 + len(lost) + (last is not None) for _, _, lost, last in blocks)
-    height = 16.0 * rows + 6
+    if passages:
+        never = _sorted(found.never_searched) or [("", 0)]
+        rows += [None, ("passages", passages, passages, ACCENT)]
+        rows += [
+            (f"never searched: {said(plain(reason))}".rstrip(": "), count, passages, OTHER) for reason, count in never
+        ]
+    height = _STEP * len(rows)
     figure, _ = canvas(
         height,
         "Where people are lost, before any threshold",
@@ -158,19 +166,9 @@ def funnel(report: Report) -> Figure | None:
     one.set_axis_off()
     one.set_xlim(0, WIDTH)
     one.set_ylim(height, 0)
-    place = 8.0
-    for name, count, lost, last in blocks:
-        _step(one, place, name, count, count, ACCENT)
-        for reason, many in lost:
-            place += 16
-            _step(one, place, f"{'lost' if last else 'never searched'}: {said(reason.replace('_', ' '))}", many, count, OTHER)
-        if last is not None:
-            place += 16
-            _step(one, place, *last, count, ACCENT)
-        elif not lost:
-            place += 16
-            _step(one, place, "never searched", 0, count, OTHER)
-        place += 30
+    for number, row in enumerate(rows):
+        if row is not None:
+            _step(one, _STEP * (number + 0.5), row)
     return figure
 
 
@@ -178,11 +176,15 @@ def _sorted(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _step(one: Axes, place: float, name: str, count: int, of: int, colour: str) -> None:
-    start, room = 170.0, 190.0
-    one.text(start - 8, place, name, ha="right", va="center", fontsize=SMALL + 0.5)
+_STEP = 16.0
+
+
+def _step(one: Axes, place: float, row: tuple[str, int, int, str]) -> None:
+    name, count, of, colour = row
+    start, room, size = 180.0, 190.0, SMALL + 0.5
+    one.text(start - 8, place, name, ha="right", va="center", fontsize=size)
     one.barh(place, room, 9, start, color=GRID)
     if count:
         one.barh(place, max(room * count / of, 0.75), 9, start, color=colour)
     share = "" if count == of else f"  {per_cent(count / of)}"
-    one.text(start + room + 8, place, f"{count:,}{share}", va="center", fontsize=SMALL + 0.5, color=INK if count else DIM)
+    one.text(start + room + 8, place, f"{count:,}{share}", va="center", fontsize=size, color=INK if count else DIM)

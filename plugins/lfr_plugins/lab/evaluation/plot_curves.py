@@ -19,16 +19,15 @@ from lfr_plugins.lab.evaluation.drawing import (
     spread,
 )
 from lfr_plugins.lab.evaluation.statistics import MOST_BEYOND, interval
-from lfr_plugins.lab.evaluation.wording import similarity, target_text
+from lfr_plugins.lab.evaluation.wording import faces, per_cent, similarity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from lfr_plugins.lab.evaluation.report import Descriptive, Point, Report
+    from lfr_plugins.lab.evaluation.statistics import ListSize
 
 __all__ = ["det", "list_size", "thresholds"]
 
@@ -59,14 +58,16 @@ def det(report: Report) -> Figure | None:
     figure, height = canvas(
         300,
         "Missed people over falsely alerted ones (DET, descriptive)",
-        f"{curves[0].mated} mated and {curves[0].nonmated} non-mated people with all faces; for others see the labels. "
+        f"{curves[0].mated} mated and {curves[0].nonmated} non-mated people; in brackets, those of each curve. "
         "Both axes: normal deviates, as in ISO/IEC 19795-1. Dots: the targets of the tables. "
-        f"Dotted, and shaded for all faces: fewer than {_FEW} non-mated people alert.",
+        f"Dotted, and shaded for {_looks(curves[0])}: fewer than {_FEW} non-mated people alert.",
     )
     one = axes(figure, 44, 34, 326, height - 52)
     drawn = [_det_curve(curve, floor, is_first=curve is curves[0], plane=one) for curve in curves]
-    highest = min(max(float(fnir.max()) for _, fnir in drawn), 0.999)
-    bottom, top = float(_deviate(floor)), float(_deviate(min(highest * 1.02 + 0.02, 0.9995)))
+    highest = max(float(fnir.max()) for _, fnir in drawn)
+    lowest = min(float(fnir[fpir <= _MOST_FPIR].min()) for fpir, fnir in drawn)
+    bottom = float(_deviate(max(lowest * 0.6, floor)))
+    top = float(_deviate(min(highest * 1.02 + 0.02, 0.9995)))
     one.set_xlim(left, right)
     one.set_ylim(bottom, top)
     _share_ticks(one, "x", left, right)
@@ -93,23 +94,26 @@ def _det_curve(
     curve: Descriptive, floor: float, *, is_first: bool, plane: Axes
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw one curve; returns its FPIR and FNIR, FPIR rising. No miss at all is drawn at the floor."""
-    fpir, fnir = np.array(curve.curve.fpir)[::-1], 1 - np.array(curve.curve.tpir)[::-1]
-    kept = (fpir > 0) & (fpir < 1)
-    fpir, fnir = fpir[kept], np.clip(fnir[kept], floor, 1 - floor)
-    colour, width = (ACCENT, 2.2) if is_first else (DIM, 1.0)
-    order = 3 if is_first else 2
-    few = fpir * curve.nonmated < _FEW - 0.5
-    seam = int(few.sum())
+    targets = [
+        (point.target, point.threshold.fpir.value or 0.0, 1 - point.tpir.value)
+        for point in curve.points
+        if point.tpir is not None and point.tpir.value is not None and point.threshold.fpir is not None
+    ]
+    # A target's point lies on the curve, which is thinned and so may not have it.
+    both = [*zip(curve.curve.fpir, (1 - tpir for tpir in curve.curve.tpir), strict=True), *(one[1:] for one in targets)]
+    both = sorted({pair for pair in both if 0 < pair[0] < 1}, key=lambda pair: (pair[0], -pair[1]))
+    fpir = np.array([pair[0] for pair in both])
+    fnir = np.clip([pair[1] for pair in both], floor, 1 - floor)
+    colour, width, order = (ACCENT, 2.2, 3) if is_first else (DIM, 1.0, 2)
+    seam = int((fpir * curve.nonmated < _FEW - 0.5).sum())
     for part, line in ((slice(0, seam + 1), ":"), (slice(seam, None), "-")):
         plane.plot(_deviate(fpir[part]), _deviate(fnir[part]), line, color=colour, linewidth=width, zorder=order)
-    for point in curve.points:
-        if point.tpir is not None and point.tpir.value is not None and (rate := point.threshold.fpir) and rate.value:
-            at = (float(_deviate(rate.value)), float(_deviate(np.clip(1 - point.tpir.value, floor, 1 - floor))))
+    for target, false, missed in targets:
+        if 0 < false < 1:
+            at = (float(_deviate(false)), float(_deviate(np.clip(missed, floor, 1 - floor))))
             plane.plot(*at, "o", color=colour, markersize=5.5 if is_first else 3, zorder=order + 1)
             if is_first:
-                plane.annotate(
-                    target_text(point.target), at, (4, 5), textcoords="offset points", fontsize=SMALL, color=ACCENT
-                )
+                plane.annotate(per_cent(target), at, (4, 5), textcoords="offset points", fontsize=SMALL, color=ACCENT)
     return fpir, fnir
 
 
@@ -130,11 +134,13 @@ def thresholds(report: Report) -> Figure | None:
         return None
     at = np.array(chosen.curve.thresholds)[kept]
     fpir, tpir = np.array(chosen.curve.fpir)[kept], np.array(chosen.curve.tpir)[kept]
+    bound = interval(0, chosen.nonmated)[1]
     figure, _ = canvas(
-        344,
-        f"TPIR and FPIR over the threshold: {_looks(chosen)} (descriptive)",
+        334,
+        f"TPIR and FPIR over the threshold: {faces(chosen.looks)} (descriptive)",
         f"{chosen.mated} mated and {chosen.nonmated} non-mated people. Bands: 95 % intervals of Clopper and Pearson at "
-        "each threshold by itself.",
+        f"each threshold by itself. Triangle: above the highest score 0 of {chosen.nonmated} alert, the bound is "
+        f"{per_cent(bound)}.",
     )
     upper, lower = axes(figure, 44, 206, 420, 106), axes(figure, 44, 34, 420, 136)
     left, right = float(at[0]), float(at[-1]) + 0.06 * float(at[-1] - at[0])
@@ -150,38 +156,28 @@ def thresholds(report: Report) -> Figure | None:
     _log_shares(lower, 0.4 / chosen.nonmated, 1)
     lower.set_title("FPIR: non-mated people with an alert", loc="left", color=OTHER)
     lower.set_xlabel("threshold, cosine similarity")
-    _none_beyond(lower, float(at[-1]), right, chosen.nonmated)
+    lower.plot((float(at[-1]), right), (bound, bound), color=OTHER, linewidth=1)
+    lower.plot((float(at[-1]) + right) / 2, bound, "v", color=OTHER, markersize=4)
     point = min(chosen.points, key=lambda one: abs(np.log(one.target / advice.target)), default=None)
     _mark(upper, lower, advice.threshold, point)
     return figure
 
 
-def _none_beyond(one: Axes, last: float, right: float, people: int) -> None:
-    """Past the highest score of a non-mated person FPIR is zero, which is off this axis: its bound is drawn."""
-    bound = interval(0, people)[1]
-    one.plot((last, right), (bound, bound), color=OTHER, linewidth=1)
-    one.plot((last + right) / 2, bound, "v", color=OTHER, markersize=4)
-    one.annotate(
-        f"0 of {people}: up to {target_text(bound)}", (right, bound), (0, 4), textcoords="offset points", ha="right",
-        fontsize=SMALL, color=OTHER,
-    )  # fmt: skip
-
-
 def _mark(upper: Axes, lower: Axes, recommended: float | None, point: Point | None) -> None:
-    """Mark the recommended threshold and the descriptive one; labels stand away from each other."""
+    """Mark the recommended threshold and the descriptive one, labelled below the curve of TPIR, where there is room."""
     marks: list[tuple[float, str, str, str]] = []
     if recommended is not None:
         marks.append((recommended, f"recommended {similarity(recommended)}", INK, "-"))
     if point is not None and (value := point.threshold.threshold) is not None:
-        marks.append((value, f"descriptive, FPIR {target_text(point.target)}: {similarity(value)}", DIM, "--"))
-    marks.sort()
+        marks.append((value, f"descriptive, FPIR {per_cent(point.target)}: {similarity(value)}", DIM, "--"))
     low, high = lower.get_xlim()
-    for number, (value, text, colour, line) in enumerate(marks):
-        for one in (upper, lower):
-            one.axvline(value, color=colour, linewidth=1, linestyle=line)
-        is_left = (value - low) / (high - low) > (0.5 if len(marks) == 1 else 0.35) and number == 0
+    # All labels stand on the side with more room; a line ends above the labels that reach across it.
+    is_left = sum(value for value, *_ in marks) > len(marks) * float(low + high) / 2
+    for number, (value, text, colour, line) in enumerate(sorted(marks, reverse=is_left)):
+        lower.axvline(value, color=colour, linewidth=1, linestyle=line)
+        upper.axvline(value, 0.12 * number, color=colour, linewidth=1, linestyle=line)
         upper.annotate(
-            text, (value, 0.0), (-4 if is_left else 4, 4 + 11 * number), textcoords="offset points",
+            text, (value, 0.0), (-4 if is_left else 4, 4 + 12.5 * number), textcoords="offset points",
             ha="right" if is_left else "left", fontsize=SMALL, color=colour,
         )  # fmt: skip
 
@@ -213,25 +209,31 @@ def list_size(report: Report) -> Figure | None:
     one = axes(figure, 44, 34, 420, height - 52)
     one.set_xscale("log")
     shown = [one.fpir.value or one.fpir.high or 1.0 for one in sizes]
-    least = min(min(one.fpir.low or value, value) for one, value in zip(sizes, shown, strict=True))
-    _log_shares(one, least / 1.6, min(max(one.fpir.high or 0 for one in sizes) * 1.6, 1.2))
+    least = min(max(one.fpir.low or 0, value / 10) for one, value in zip(sizes, shown, strict=True))
+    _log_shares(one, least / 1.2, min(max(one.fpir.high or 0 for one in sizes) * 1.6, 1.2))
     one.set_xlim(min(one.listed for one in sizes) / 1.4, max(one.listed for one in sizes) * 1.4)
     measured = [size for size in sizes if size.how != "extrapolated"]
     beyond = [size for size in sizes if size.how == "extrapolated"]
-    for part, colour, line, face in ((measured[-1:] + beyond, DIM, "--", "none"), (measured, ACCENT, "-", ACCENT)):
-        values = [(size.listed, size.fpir.value) for size in part if size.fpir.value]
-        one.plot([size for size, _ in values], [value for _, value in values], line, color=colour)
-        for size in part if face != "none" else beyond:
-            _bar(one, size.listed, size.fpir.value, size.fpir.low, size.fpir.high, colour, face)
+    for part, colour, line in ((measured[-1:] + beyond, DIM, "--"), (measured, ACCENT, "-")):
+        drawn = [size for size in part if size.fpir.value]
+        one.plot([size.listed for size in drawn], [size.fpir.value or 0.0 for size in drawn], line, color=colour)
+    for size in sizes:
+        is_filled = size.how != "extrapolated"
+        _bar(one, size, ACCENT if is_filled else DIM, is_filled=is_filled)
     one.axvline(MOST_BEYOND * tested, color=INK, linewidth=1)
-    top = one.get_ylim()[0]
-    for text, offset, side, colour in (
-        ("measured, and over shorter lists of the same people", -5, "right", ACCENT),
-        (f"1.1 times {tested}; beyond it extrapolated,\nnot measured: nothing is recommended", 5, "left", DIM),
+    for text, corner, offset, up, colour in (
+        ("measured, and over shorter\nlists of the same people", (0, 1), (5, -4), "top", ACCENT),
+        (
+            f"beyond 1.1 times {tested}: extrapolated,\nand nothing is recommended",
+            (1, 0),
+            (-2, 5),
+            "bottom",
+            DIM,
+        ),
     ):
         one.annotate(
-            text, (MOST_BEYOND * tested, top), (offset, 5), textcoords="offset points", ha=side, va="bottom",
-            fontsize=SMALL, color=colour,
+            text, corner, offset, xycoords="axes fraction", textcoords="offset points", va=up,
+            ha="right" if corner[0] else "left", fontsize=SMALL, color=colour,
         )  # fmt: skip
     one.set_xlabel("people listed")
     places = [10**power for power in range(7) if one.get_xlim()[0] <= 10**power <= one.get_xlim()[1]]
@@ -241,11 +243,12 @@ def list_size(report: Report) -> Figure | None:
     return figure
 
 
-def _bar(
-    one: Axes, place: float, value: float | None, low: float | None, high: float | None, colour: str, face: str
-) -> None:
-    if high is None:
+def _bar(one: Axes, size: ListSize, colour: str, *, is_filled: bool) -> None:
+    rate = size.fpir
+    if rate.high is None:
         return
-    bottom = low if value and low else one.get_ylim()[0]
-    one.plot((place, place), (bottom, high), color=colour, linewidth=1)
-    one.plot(place, value or high, "o" if value else "v", color=colour, markerfacecolor=face, markersize=5)
+    bottom = rate.low if rate.value and rate.low else one.get_ylim()[0]
+    one.plot((size.listed, size.listed), (bottom, rate.high), color=colour, linewidth=1)
+    face = colour if is_filled else "none"
+    marker = "o" if rate.value else "v"
+    one.plot(size.listed, rate.value or rate.high, marker, color=colour, markerfacecolor=face, markersize=5)
