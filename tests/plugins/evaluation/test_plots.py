@@ -141,7 +141,8 @@ def test_every_colour_has_one_for_dark_pages(drawn: dict[str, str]) -> None:
     for svg in drawn.values():
         body = svg[svg.index("</style>") :]
         for what, colour in set(re.findall(r"(fill|stroke): (#[0-9a-f]{6})", body)):
-            assert f'[style*="{what}: {colour}"]' in svg
+            # By a selector without ancestors: it has to reach what <use> shows, too.
+            assert f'}} [style*="{what}: {colour}"] {{' in svg or f'{{ [style*="{what}: {colour}"] {{' in svg
         # Black and the initial fill cannot be seen on a dark page.
         for one in re.findall(r"<text [^>]*>", body):
             assert "fill: #" in one

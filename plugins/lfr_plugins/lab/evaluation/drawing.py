@@ -166,8 +166,10 @@ def svg(figure: Figure, name: str) -> str:
     return re.sub(r"<style [^>]*>.*?</style>", f"<style>{_STYLE}</style>", head + text[5:], count=1, flags=re.DOTALL)
 
 
-_STYLE = ".plot * { stroke-linejoin: round; stroke-linecap: butt } @media (prefers-color-scheme: dark) {" + "".join(
-    f' .plot [style*="{what}: {light}"] {{ {what}: {dark} !important }}'
+# No selector names an ancestor: markers are drawn by <use>, and what that shows has none.
+_TURNED = "".join(
+    f' [style*="{what}: {light}"] {{ {what}: {dark} !important }}'
     for light, dark in _DARK.items()
     for what in ("fill", "stroke")
-) + " }"  # fmt: skip
+)
+_STYLE = f"path {{ stroke-linejoin: round; stroke-linecap: butt }} @media (prefers-color-scheme: dark) {{{_TURNED} }}"

@@ -186,5 +186,5 @@ def _step(one: Axes, place: float, row: tuple[str, int, int, str]) -> None:
     one.barh(place, room, 9, start, color=GRID)
     if count:
         one.barh(place, max(room * count / of, 0.75), 9, start, color=colour)
-    share = "" if count == of else f"  {per_cent(count / of)}"
+    share = "" if count == of else f" ({per_cent(count / of)})"
     one.text(start + room + 8, place, f"{count:,}{share}", va="center", fontsize=size, color=INK if count else DIM)
