@@ -46,9 +46,7 @@ def _lines(report: BlueListReport, digest: str) -> Iterator[str]:
         yield f"| {name} | {plain(value)} |"
     yield f"| report.json | SHA-256 `{digest}` |"
     yield ""
-    yield (
-        "False alerts cannot be counted before people have adjudicated the alerts: no ground truth is guessed here."
-    )
+    yield ("False alerts cannot be counted before people have adjudicated the alerts: no ground truth is guessed here.")
     yield ""
     if report.warnings:
         yield "## What a reader must know"
@@ -87,9 +85,12 @@ def _facts(report: BlueListReport) -> Iterator[tuple[str, str]]:
     yield "planned passages", f"{report.passages_planned}, alerted in {report.passages_alerted}"
     if waited.p50 is not None and waited.p95 is not None:
         yield "from the start of a planned passage to its alert", f"{waited.p50:.1f} s (95 %: {waited.p95:.1f} s)"
-    yield "alerts", (
-        f"{report.alerts}: {report.alerts_in_planned_passages} in planned passages, {len(report.alerts_unplanned)} on "
-        f"blue-listed people at other times, {report.alerts_on_others} on others"
+    yield (
+        "alerts",
+        (
+            f"{report.alerts}: {report.alerts_in_planned_passages} in planned passages, {len(report.alerts_unplanned)} on "
+            f"blue-listed people at other times, {report.alerts_on_others} on others"
+        ),
     )
     yield "faces and passages seen", f"{report.faces_seen}, {report.passages_seen}"
     for figure in report.false_alerts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfr_plugins.lab.evaluation.plots import group_plot
 from lfr_plugins.lab.evaluation.wording import (
     faces,
     per_cent,
@@ -248,7 +249,7 @@ def _group(one: GroupFigures) -> Iterator[str]:
         if test is not None:
             yield f"*{what}*: {_tested(test)}"
             yield ""
-    yield f"![Rates by group: {plain(one.group)}](plots/groups_{plain(one.group)}.svg)"
+    yield f"![Rates by group: {plain(one.group)}](plots/{group_plot(one.group)}.svg)"
     yield ""
 
 
