@@ -59,7 +59,8 @@ def _lines(report: BlueListReport, digest: str) -> Iterator[str]:
     yield "| | planned passages | alerted in | found |"
     yield "|---|---|---|---|"
     for person in report.people:
-        yield f"| {plain(person.identity)} | {person.planned} | {person.alerted} | {'yes' if person.is_found else 'no'} |"
+        found = "yes" if person.is_found else "no"
+        yield f"| {plain(person.identity)} | {person.planned} | {person.alerted} | {found} |"
     yield ""
     for group, figures in report.groups.items():
         yield f"## {plain(group)}"
@@ -85,13 +86,11 @@ def _facts(report: BlueListReport) -> Iterator[tuple[str, str]]:
     yield "planned passages", f"{report.passages_planned}, alerted in {report.passages_alerted}"
     if waited.p50 is not None and waited.p95 is not None:
         yield "from the start of a planned passage to its alert", f"{waited.p50:.1f} s (95 %: {waited.p95:.1f} s)"
-    yield (
-        "alerts",
-        (
-            f"{report.alerts}: {report.alerts_in_planned_passages} in planned passages, {len(report.alerts_unplanned)} on "
-            f"blue-listed people at other times, {report.alerts_on_others} on others"
-        ),
+    told = (
+        f"{report.alerts}: {report.alerts_in_planned_passages} in planned passages, {len(report.alerts_unplanned)} on "
+        f"blue-listed people at other times, {report.alerts_on_others} on others"
     )
+    yield "alerts", told
     yield "faces and passages seen", f"{report.faces_seen}, {report.passages_seen}"
     for figure in report.false_alerts:
         yield f"false alerts per {figure.per}", f"{figure.note}; of {figure.denominator}"

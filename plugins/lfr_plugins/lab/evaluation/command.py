@@ -221,8 +221,8 @@ def _models(
             yield (
                 models,
                 (
-                    ModelFacts(plugin=profile.detector.plugin, sha256=detector.digest),
-                    ModelFacts(plugin=profile.embedder.plugin, sha256=embedder.digest),
+                    _facts(profile.detector, detector.digest),
+                    _facts(profile.embedder, embedder.digest),
                 ),
             )
         finally:

@@ -62,7 +62,7 @@ def det(report: Report) -> Figure | None:
         "Both axes: normal deviates, as in ISO/IEC 19795-1. Dots: the targets of the tables. "
         f"Dotted, and shaded for {_looks(curves[0])}: fewer than {_FEW} non-mated people alert.",
     )
-    one = axes(figure, 44, 34, 326, height - 52)
+    one = axes(figure, 44, 34, 312, height - 52)
     drawn = [_det_curve(curve, floor, is_first=curve is curves[0], plane=one) for curve in curves]
     highest = max(float(fnir.max()) for _, fnir in drawn)
     lowest = min(float(fnir[fpir <= _MOST_FPIR].min()) for fpir, fnir in drawn)
