@@ -114,7 +114,7 @@ class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only
             ge=0.2,
             le=1.0,
             description="pooled cosine similarity from which a passage alerts. For the bundled models and up to 488 "
-            "listed people 0.614 keeps falsely alerted people under 0.5 % on the data that docs/recognition.md names",
+            "listed people 0.61 keeps falsely alerted people under 0.5 % on the data that docs/recognition.md names",
         ),
     ] = 0.62
     early_margin: Annotated[
