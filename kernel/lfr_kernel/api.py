@@ -4,14 +4,16 @@ Most are the contracts of the stages. Commands also get what it takes to run a p
 `load_profile`, `read_profile` or `parse_profile` with `Profile`, `Registry`, `Session`, `Listener`, `Outcome`,
 `Verdict`, `Summary`, `Quantiles`), what shows it (`funnel_tables` of each `CameraFunnel`, `printable`), what an
 evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
-it is judged), the mathematics of recognition (alignment, quality, embedding, pooling, vetting: what is measured must be
-what runs) and the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`, `System`).
+it is judged), the mathematics of recognition (alignment, quality, embedding, pooling, vetting, the time line of a
+stream: what is measured must be what runs), the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`,
+`System`), and what reads a TOML file with every mistake at once (`decode`, `Problem`, `suggest`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
 from lfr_kernel.cli.funnel import funnel_tables
 from lfr_kernel.cli.run import run_profile
 from lfr_kernel.cli.screen import printable
+from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
@@ -35,7 +37,7 @@ from lfr_kernel.profile import Profile, load_profile, parse_profile, read_profil
 from lfr_kernel.runtime import Actor, Consumes, Edge, Policy, Source, System
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
 from lfr_kernel.session import Listener, Session
-from lfr_kernel.stages.alignment import mirror, similarity_transforms
+from lfr_kernel.stages.alignment import mean_template, mirror, similarity_transforms
 from lfr_kernel.stages.camera import Camera, EndOfInput, Pace, Reading
 from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder, embed_crops
@@ -45,6 +47,7 @@ from lfr_kernel.stages.pooling import Added, Pool, required_similarity
 from lfr_kernel.stages.quality import EnrolmentGates, FaceQualities, Gate, Gates, face_qualities, gated
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
+from lfr_kernel.stages.timeline import Timeline
 from lfr_kernel.stages.tracker import Seen, TrackEnded, Tracker, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.telemetry import CameraFunnel, Summary
 
@@ -91,6 +94,7 @@ __all__ = [
     "Plugin",
     "Policy",
     "Pool",
+    "Problem",
     "Profile",
     "Quantiles",
     "Reading",
@@ -105,6 +109,7 @@ __all__ = [
     "Source",
     "Summary",
     "System",
+    "Timeline",
     "TrackEnded",
     "TrackOpened",
     "TrackUpdate",
@@ -112,6 +117,7 @@ __all__ = [
     "TrackerPlugin",
     "Verdict",
     "Wanted",
+    "decode",
     "describe",
     "embed_crops",
     "face_qualities",
@@ -120,6 +126,7 @@ __all__ = [
     "gated",
     "hookimpl",
     "load_profile",
+    "mean_template",
     "mirror",
     "most_looks",
     "outliers",
@@ -133,4 +140,5 @@ __all__ = [
     "resemblances",
     "run_profile",
     "similarity_transforms",
+    "suggest",
 ]

@@ -89,8 +89,12 @@ class EmbedderSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=
 
     plugin: Annotated[str, Meta(description="embedder plugin; the built-in one if not given")] = ""
     mirror_live: Annotated[
-        bool, Meta(description="average each live face with its mirror image: twice the work, little gain when pooled")
-    ] = False
+        bool,
+        Meta(
+            description="average each passing face with its mirror image: two calls of the embedder for each of the "
+            "few faces of a passage that are embedded, and fewer people missed who show their face only once"
+        ),
+    ] = True
     options: Options = field(default_factory=dict)
 
 
@@ -110,7 +114,7 @@ class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only
             ge=0.2,
             le=1.0,
             description="pooled cosine similarity from which a passage alerts. For the bundled models and up to 488 "
-            "listed people 0.614 keeps falsely alerted people under 0.5 % on the data that docs/recognition.md names",
+            "listed people 0.61 keeps falsely alerted people under 0.5 % on the data that docs/recognition.md names",
         ),
     ] = 0.62
     early_margin: Annotated[
@@ -212,9 +216,9 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 DEFAULT_PLUGINS = {
-    "detector": "retinaface",
+    "detector": "onnx",
     "tracker": "passage",
-    "embedder": "mobilefacenet",
+    "embedder": "onnx",
     "index": "usearch",
     "retention": "durations",
 }

@@ -11,7 +11,7 @@ import secrets
 import sys
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from msgspec import Struct, structs
@@ -20,6 +20,7 @@ from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
 from lfr_kernel.memory import limit_arenas
+from lfr_kernel.models import Models
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.camera import CameraHost
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 
 __all__ = ["Listener", "Session", "StoppedBeforeStartError"]
-
-T = TypeVar("T")
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -96,12 +95,12 @@ class Session:
         self._listener = listener or Listener()
         self._clock = clock or SystemClock()
         self._watchlist: Watchlist | None = None
-        self._models: list[Any] = []
+        self._models = Models(self._plugin, registry, self._listener.log)
         self._system: System | None = None
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
         self._ended: str | None = None
-        self._began_ns = self._ended_ns = 0
+        self._began_ns = self._ended_ns = self._began_at_ns = 0
 
     @property
     def is_started(self) -> bool:
@@ -157,8 +156,7 @@ class Session:
                 )
                 return await self._run(system, duration_s)
         finally:
-            for model in self._models:
-                model.close()
+            self._models.close()
             for lane in lanes:
                 lane.close()
             if self._watchlist is not None:
@@ -166,8 +164,8 @@ class Session:
 
     async def _prepare(self, compute: Lane) -> tuple[Detector, Embedder, Watchlist]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
-        detector: Detector = await self._load(compute, "detector", self.profile.detector)
-        embedder: Embedder = await self._load(compute, "embedder", self.profile.embedder)
+        detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
+        embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         self._watchlist = await enrol(
             await compute.run(find_photos, self.profile.watchlist.images, deadline_s=LOAD_S),
             reader=self._registry.get("camera", self.profile.watchlist.reader),
@@ -191,15 +189,10 @@ class Session:
         self._listener.log("threshold_basis", **structs.asdict(self.basis))
         return detector, embedder, self._watchlist
 
-    async def _load(self, compute: Lane, stage: str, section: Any) -> Any:
-        """Create a model on the compute lane; it is closed here until a host takes it over."""
-        model = await compute.run(self._plugin, stage, section, deadline_s=LOAD_S, discard=_close)
-        self._models.append(model)
-        return model
-
     async def _run(self, system: System, duration_s: float | None) -> Summary:
         failure: Exception | None = None
         self._began_ns = self._clock.monotonic_ns()
+        self._began_at_ns = self._clock.utc_ns()
         async with anyio.create_task_group() as tasks:
             if duration_s is not None:
                 tasks.start_soon(self._stop_after, duration_s)
@@ -256,7 +249,7 @@ class Session:
         self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
         self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}"), evidence) for sink in profile.sinks]
         self._detector = DetectorHost(
-            self._handed_over(detector, "detector", profile.detector),
+            self._models.handed_over(detector, "detector", profile.detector),
             compute,
             landmark_template=embedder.landmark_template,
             crop_size=embedder.crop_size,
@@ -266,7 +259,7 @@ class Session:
             partial(self._plugin, "tracker", profile.tracker), lane("tracker"), run=self.run_id, deadline_s=deadline_s
         )
         self._embedder = EmbedderHost(
-            self._handed_over(embedder, "embedder", profile.embedder),
+            self._models.handed_over(embedder, "embedder", profile.embedder),
             compute,
             mirror_live=profile.embedder.mirror_live,
             deadline_s=deadline_s,
@@ -320,17 +313,6 @@ class Session:
         ]
         return system
 
-    def _handed_over(self, model: T, stage: str, section: Any) -> Callable[[], T]:
-        """Return what creates a model for its host: the first time, the one that made the watchlist."""
-
-        def create() -> T:
-            if model in self._models:
-                self._models.remove(model)
-                return model
-            return cast("T", self._plugin(stage, section))
-
-        return create
-
     def _camera_host(self, section: CameraSection, lane: Lane) -> CameraHost:
         create = partial(self._plugin, "camera", section)
         return CameraHost(section.name, create, lane, log=self._listener.log)
@@ -370,18 +352,17 @@ class Session:
                 record=self._record.facts(),
                 system=self._system.statistics(),
             ),
+            run=self.run_id,
             profile=self.profile.name,
             permit=str(self.permit),
             basis=self.basis,
+            began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
             watchlist=self._watchlist,
             threshold=self.profile.watchlist.threshold,
+            models=self._models.loaded,
         )
-
-
-def _close(model: Any) -> None:
-    model.close()
 
 
 def _cores() -> int:

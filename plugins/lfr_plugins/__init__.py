@@ -20,7 +20,8 @@ from lfr_kernel.api import (
     hookimpl,
 )
 from lfr_plugins.cameras.config import AvConfig, ImagesConfig
-from lfr_plugins.detectors.config import RetinaFaceConfig
+from lfr_plugins.detectors.config import OnnxDetectorConfig
+from lfr_plugins.embedders.config import OnnxEmbedderConfig
 from lfr_plugins.retention.config import DurationsConfig
 from lfr_plugins.sinks.config import JsonlConfig, PicturesConfig
 from lfr_plugins.trackers.config import PassageConfig
@@ -57,10 +58,10 @@ def _images(config: ImagesConfig) -> Camera:
     return ImagesCamera(config)
 
 
-def _retinaface(config: RetinaFaceConfig) -> Detector:
-    from lfr_plugins.detectors.retinaface import RetinaFace  # noqa: PLC0415
+def _onnx_detector(config: OnnxDetectorConfig) -> Detector:
+    from lfr_plugins.detectors.onnx_detector import OnnxDetector  # noqa: PLC0415
 
-    return RetinaFace(config)
+    return OnnxDetector(config)
 
 
 def _passage(config: PassageConfig) -> Tracker:
@@ -69,10 +70,10 @@ def _passage(config: PassageConfig) -> Tracker:
     return PassageTracker(config)
 
 
-def _mobilefacenet(config: Any) -> Embedder:
-    from lfr_plugins.embedders.mobilefacenet import MobileFaceNet  # noqa: PLC0415
+def _onnx_embedder(config: OnnxEmbedderConfig) -> Embedder:
+    from lfr_plugins.embedders.onnx_embedder import OnnxEmbedder  # noqa: PLC0415
 
-    return MobileFaceNet(config)
+    return OnnxEmbedder(config)
 
 
 def _usearch(config: Any) -> Index:
@@ -117,10 +118,22 @@ def _demo() -> click.Command:
     return demo
 
 
+def _evaluate() -> click.Command:
+    from lfr_plugins.lab.evaluation.command import evaluate  # noqa: PLC0415
+
+    return evaluate
+
+
 def _why() -> click.Command:
     from lfr_plugins.lab.why import why  # noqa: PLC0415
 
     return why
+
+
+def _models() -> click.Command:
+    from lfr_plugins.models.command import models  # noqa: PLC0415
+
+    return models
 
 
 @hookimpl
@@ -142,11 +155,11 @@ def lfr_plugins() -> Sequence[Plugin]:
             create=_images,
         ),
         DetectorPlugin(
-            name="retinaface",
+            name="onnx",
             api=API_VERSION,
-            summary="RetinaFace with a MobileNet 0.25 backbone; weights bundled",
-            config=RetinaFaceConfig,
-            create=_retinaface,
+            summary="RetinaFace, SCRFD or YuNet, as a model's card has it; one is bundled",
+            config=OnnxDetectorConfig,
+            create=_onnx_detector,
         ),
         TrackerPlugin(
             name="passage",
@@ -156,10 +169,11 @@ def lfr_plugins() -> Sequence[Plugin]:
             create=_passage,
         ),
         EmbedderPlugin(
-            name="mobilefacenet",
+            name="onnx",
             api=API_VERSION,
-            summary="MobileFaceNet, 192 numbers a face; weights bundled",
-            create=_mobilefacenet,
+            summary="templates in the style of ArcFace, as a model's card has it; one is bundled",
+            config=OnnxEmbedderConfig,
+            create=_onnx_embedder,
         ),
         IndexPlugin(
             name="usearch",
@@ -207,9 +221,21 @@ def lfr_plugins() -> Sequence[Plugin]:
             create=_bench,
         ),
         CommandPlugin(
+            name="evaluate",
+            api=API_VERSION,
+            summary="measure recognition on listed, mated and non-mated people, and recommend a threshold",
+            create=_evaluate,
+        ),
+        CommandPlugin(
             name="why",
             api=API_VERSION,
             summary="explain passage by passage where people are lost in a clip",
             create=_why,
+        ),
+        CommandPlugin(
+            name="models",
+            api=API_VERSION,
+            summary="list, show, add and verify the models that stages can use",
+            create=_models,
         ),
     ]

@@ -29,7 +29,7 @@ images = ['{people}', '{others}']
 """
 FRONTAL_SHOT_S = 3.57
 """When the cut comes that shows the singer's face large and from the front for the first time."""
-RECOMMENDED = 0.614
+RECOMMENDED = 0.61
 """By `lfr-kernel evaluate` on the LFW protocol, for FPIR of at most 0.5 % with 444 listed: see docs/recognition.md."""
 ON_STAGE = {"lin-manuel-miranda", "alex-lacamoire"}
 IN_THE_HOUSE = {"obama", "obama2", "obama3"}
@@ -107,17 +107,18 @@ def test_nobody_is_named_where_nobody_listed_walks_with_four_hundred_more_on_the
     listed = tmp_path / "four-hundred"
     listed.mkdir()
     with shared("faces/lfw-protocol.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["role"] == "watchlist"]
-    for row in rows:
-        (listed / f"{row['identity']}.jpg").symlink_to(shared(f"faces/lfw/{row['path']}"))
+        first = {row["identity"]: row["path"] for row in reversed(list(csv.DictReader(file)))}
+    for person, path in list(first.items())[:540]:  # a quarter shows bystanders, and is refused
+        (listed / f"{person}.jpg").symlink_to(shared(f"faces/lfw/{path}"))
     profile = tmp_path / "crowd.toml"
     clip, people, others = (shared(name) for name in ("media/london-crowd-1080p.mp4", "media/watchlist", "demo"))
     text = PROFILE.format(clip=clip, people=people, others=others).replace("images = [", f"images = ['{listed}', ")
+    text += f"threshold = {RECOMMENDED}\n"
     profile.write_text(text, encoding="utf-8")
     result = lfr("-p", profile, "--json")
     assert result.code == 0, result.err
     watchlist = result.json["watchlist"]
-    assert watchlist["threshold"] >= RECOMMENDED
-    assert watchlist["people"] > 300
+    assert watchlist["threshold"] == RECOMMENDED
+    assert watchlist["people"] > 400
     assert result.json["passages"]["seen"] > 10
     assert result.json["alerts"] == []

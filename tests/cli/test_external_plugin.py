@@ -164,7 +164,7 @@ def test_it_is_listed_and_its_command_is_there(environment: Environment, tmp_pat
     found = json.loads(_done(environment.lfr, "plugins", "--json", cwd=tmp_path))
     origins = {(one["stage"], one["name"]): (one["distribution"], one["version"]) for one in found}
     assert origins["detector", "middle"] == ("lfr-checkerboard", "0.1.0")
-    assert origins["detector", "retinaface"][0] == "lfr-kernel"
+    assert origins["detector", "onnx"][0] == "lfr-kernel"
     assert _done(environment.lfr, "hello", cwd=tmp_path) == "hello, world, from lfr-checkerboard\n"
 
 

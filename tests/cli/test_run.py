@@ -28,7 +28,7 @@ def test_a_run_prints_one_json_object_and_nothing_else_on_stdout(lfr: Callable[.
     (alert,) = summary["alerts"]
     assert alert["person"] == "board"
     assert alert["camera"] == "front"
-    assert alert["similarity"] >= alert["threshold"] == 0.6
+    assert alert["similarity"] >= alert["threshold"] == 0.62
     assert alert["box"] == [100.0, 60.0, 220.0, 180.0]
     assert re.fullmatch(r"[0-9a-f]{16}", alert["id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", alert["captured_at"])
@@ -266,3 +266,104 @@ def test_a_watchlist_folder_that_may_not_be_read(
     result = lfr("-p", board.profile)
     assert result.code == 1
     assert f"error: watchlist folder {folder} cannot be read: Permission denied" in result.err
+
+
+def facts_of(err: str, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
+
+
+def test_each_model_is_named_with_its_device_when_it_is_loaded_and_in_the_summary(
+    lfr: Callable[..., Any], board: Any
+) -> None:
+    result = lfr("-p", board.profile, "--json")
+    models = result.json["models"]
+    assert {stage: (one["plugin"], one["device"]) for stage, one in models.items()} == {
+        "detector": ("middle", "cpu"),
+        "embedder": ("thumbnail", "cpu"),
+    }
+    assert models["embedder"]["digest"] == result.json["watchlist"]["model"]
+    loaded = facts_of(result.err, "model_loaded")
+    assert [(one["stage"], one["plugin"], one["device"], one["level"]) for one in loaded] == [
+        ("detector", "middle", "cpu", "info"),
+        ("embedder", "thumbnail", "cpu", "info"),
+    ]
+    for one in loaded:
+        assert one["model"] == models[one["stage"]]["digest"][:12]
+    table = lfr("-p", board.profile).out
+    assert f"detector              middle, model {models['detector']['digest'][:12]}, on cpu " in table
+
+
+NO_DEVICE = """
+from lfr_kernel.api import *
+from lfr_checkerboard.faces import Middle
+
+class Old(Middle):
+    def __init__(self, config):
+        super().__init__(config)
+        del self.device
+
+@hookimpl
+def lfr_plugins():
+    return [DetectorPlugin(name="old", api=1, create=Old)]
+"""
+
+
+def test_a_detector_that_does_not_say_on_what_it_runs_is_named(lfr: Callable[..., Any], board: Any) -> None:
+    board.site.distribution("lfr-old", NO_DEVICE)
+    board.write(board.profile.read_text(encoding="utf-8").replace('"middle"', '"old"'))
+    result = lfr("-p", board.profile)
+    assert result.code == 2
+    assert "detector plugin 'old' of lfr-old 1.2.3 does not keep its contract: 'Old' object has no attribute 'd" in (
+        result.err
+    )
+
+
+CHANGING = """
+import hashlib
+from lfr_kernel.api import *
+from lfr_checkerboard.faces import Thumbnail
+
+class Changing(Thumbnail):
+    made = closed = 0
+
+    def __init__(self, config):
+        super().__init__(config)
+        Changing.made += 1
+        self.digest = hashlib.sha256(b"%d" % {changes}).hexdigest()
+        self.calls = 0
+
+    def embed(self, crops, out):
+        self.calls += 1
+        if Changing.made == 1 and self.calls > 3:
+            raise RuntimeError("hiccup")
+        super().embed(crops, out)
+
+    def close(self):
+        Changing.closed += 1
+
+@hookimpl
+def lfr_plugins():
+    return [EmbedderPlugin(name="changing", api=1, create=Changing)]
+"""
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_restart_must_come_back_with_the_model_that_the_watchlist_was_made_with(
+    changes: bool,  # noqa: FBT001  (a parameter of the test)
+    lfr: Callable[..., Any],
+    board: Any,
+) -> None:
+    board.site.distribution("lfr-changing", CHANGING.format(changes="Changing.made" if changes else "1"))
+    board.write(board.profile.read_text(encoding="utf-8").replace('"thumbnail"', '"changing"'))
+    result = lfr("-p", board.profile, "--json")
+    if not changes:
+        assert result.code == 0
+        assert result.json["actors"]["embedder"]["restarts"] == 1
+        return
+    assert result.code == 1
+    assert "the embedder's model changed during the run: it was " in result.err
+    assert "Traceback" not in result.err
+    assert result.json["models"]["embedder"]["digest"] == result.json["watchlist"]["model"]
+    module = __import__("lfr_changing")
+    assert module.Changing.closed == module.Changing.made == 2

@@ -15,9 +15,9 @@ from lfr_kernel.governance.basis import NO_REPORT, Basis, Coverage, InForce, jud
 
 REPORT, DETECTOR, EMBEDDER, OTHER = ("3f2a91c0" + "0" * 56, "d" * 64, "e" * 64, "f" * 64)
 SETTINGS = {
-    "detector": "retinaface",
+    "detector": "onnx",
     "detector.longest_side": 640,
-    "embedder": "mobilefacenet",
+    "embedder": "onnx",
     "mirror_live": False,
     "tracker": "passage",
     "tracker.min_sharpness": 0.15,

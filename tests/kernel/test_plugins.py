@@ -202,8 +202,8 @@ WHERE = r"^plugin 'yard' \(lfr_yard\) of lfr-yard 1\.2\.3"
             r"^detector plugin 'yolo' of lfr-yard 1\.2\.3 was written for API version 2; this kernel has 1: install a ",
         ),
         (
-            f"{HEADER}@hookimpl\ndef lfr_plugins():\n    return {ONE.replace('yolo', 'retinaface')}\n",
-            r"^detector plugin 'retinaface' of lfr-yard 1\.2\.3 has the name of one of lfr-kernel ",
+            f"{HEADER}@hookimpl\ndef lfr_plugins():\n    return {ONE.replace('yolo', 'onnx')}\n",
+            r"^detector plugin 'onnx' of lfr-yard 1\.2\.3 has the name of one of lfr-kernel ",
         ),
     ],
 )

@@ -61,9 +61,9 @@ def registry() -> Registry:
     own = [
         CameraPlugin(name="av", config=VideoConfig, **common),
         CameraPlugin(name="images", config=StillConfig, **common),
-        DetectorPlugin(name="retinaface", config=NoConfig, **common),
+        DetectorPlugin(name="onnx", config=NoConfig, **common),
         TrackerPlugin(name="passage", **common),
-        EmbedderPlugin(name="mobilefacenet", **common),
+        EmbedderPlugin(name="onnx", **common),
         IndexPlugin(name="usearch", **common),
         RetentionPlugin(name="durations", **common),
         SinkPlugin(name="console", **common),
@@ -103,9 +103,9 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
     profile, _ = load_profile(path, registry)
     assert profile.cameras[0].plugin == "av"
     assert profile.cameras[0].options == VideoConfig(url="clip.mp4", timeout_s=10.0)
-    assert profile.detector.plugin == "retinaface"
+    assert profile.detector.plugin == "onnx"
     assert profile.detector.options == NoConfig()
-    assert profile.watchlist.threshold == 0.6
+    assert profile.watchlist.threshold == 0.62
     assert profile.sinks == ()
 
 
@@ -139,7 +139,7 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
         ("[detector]\nplugin = 5", "detector.plugin: expected text, got 5"),
         (
             "[detector]\nplugin = 'yolo'",
-            "detector.plugin: expected an installed detector plugin, one of: retinaface; got 'yolo'",
+            "detector.plugin: expected an installed detector plugin, one of: onnx; got 'yolo'",
         ),
         ("[index]\noptions = 5", "index.options: expected a table, got 5 (index plugin 'usearch' of lfr-kernel 0.1.0)"),
         (
@@ -195,7 +195,7 @@ def test_a_report_is_cited_wherever_the_profile_lies(registry: Registry, tmp_pat
     path.write_text(f"{GOOD}[basis]\nreport = '${{here}}/report.json'\ndigest = '{'aB' * 32}'", encoding="utf-8")
     basis = load_profile(path, registry)[0].basis
     assert (basis.report, basis.digest) == (f"{tmp_path}/report.json", "aB" * 32)
-    assert (basis.protocol, basis.target_fpir) == (None, 0.01)
+    assert (basis.protocol, basis.target_fpir) == (None, 0.005)
 
 
 def test_all_mistakes_of_a_citation_come_at_once(registry: Registry, tmp_path: Path) -> None:

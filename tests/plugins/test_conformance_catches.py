@@ -163,6 +163,8 @@ def same(found: Detections) -> Detections:
     ("create", "text"),
     [
         (partial(Detector, same, digest="v1.2"), "64 hexadecimal digits .* got 'v1.2'"),
+        (partial(Detector, same, device=""), "device must be what it runs on in one word, such as 'cpu', got ''"),
+        (partial(Detector, same, device=None), "device must be what it runs on .* got None"),
         (partial(Detector, same, max_concurrency=0), "max_concurrency must be a whole number from 1, got 0"),
         (partial(Detector, altered(boxes=lambda a: a.astype(np.float64))), "boxes must be float32, got float64"),
         (partial(Detector, altered(landmarks=lambda a: a.reshape(-1, 10))), r"landmarks must have the shape"),
@@ -275,6 +277,7 @@ class Erratic:
         (partial(Embedder, chatty), "must write into out and return None"),
         (partial(Embedder, moody), "must not depend on its place in the batch"),
         (partial(Embedder, Erratic()), "the same crops must give the same templates"),
+        (partial(Embedder, chatty, device="GPU 0"), "device must be what it runs on in one word, .* got 'GPU 0'"),
         (partial(Embedder, chatty, batch_size=0), "batch_size must be a whole number from 1"),
         (
             partial(Embedder, chatty, landmark_template=np.zeros((5, 2), np.float32)),

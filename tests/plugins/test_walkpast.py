@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lfr_kernel.api import NoConfig, PassingError, PermanentError, similarity_transforms
+from lfr_kernel.api import PassingError, PermanentError, similarity_transforms
 from lfr_plugins.cameras.images import read_picture
 from lfr_plugins.cameras.picture import RgbPicture
-from lfr_plugins.detectors.config import RetinaFaceConfig
-from lfr_plugins.detectors.retinaface import RetinaFace
-from lfr_plugins.embedders.mobilefacenet import MobileFaceNet
+from lfr_plugins.detectors.config import OnnxDetectorConfig
+from lfr_plugins.detectors.onnx_detector import OnnxDetector
+from lfr_plugins.embedders.config import OnnxEmbedderConfig
+from lfr_plugins.embedders.onnx_embedder import OnnxEmbedder
 from lfr_plugins.lab import walkpast
 from lfr_plugins.lab.choreography import FRAMES, FRAMES_PER_S, PASSAGES, VIEW, ground_truth, pose_at
 from lfr_plugins.lab.compositing import Compositor
@@ -36,16 +37,16 @@ def compositor() -> Compositor:
 
 
 @pytest.fixture(scope="module")
-def detector() -> RetinaFace:
-    return RetinaFace(RetinaFaceConfig())
+def detector() -> OnnxDetector:
+    return OnnxDetector(OnnxDetectorConfig())
 
 
 @pytest.fixture(scope="module")
-def embedder() -> MobileFaceNet:
-    return MobileFaceNet(NoConfig())
+def embedder() -> OnnxEmbedder:
+    return OnnxEmbedder(OnnxEmbedderConfig())
 
 
-def template(embedder: MobileFaceNet, picture: RgbPicture, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+def template(embedder: OnnxEmbedder, picture: RgbPicture, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     (affine,) = similarity_transforms(landmarks[np.newaxis], embedder.landmark_template)
     out = np.empty((1, embedder.dimension), np.float32)
     embedder.embed(picture.patch(affine, embedder.crop_size)[np.newaxis], out)
@@ -110,7 +111,7 @@ def test_the_light_changes(compositor: Compositor) -> None:
     assert max(brightness) > 1.15 * min(brightness)
 
 
-def test_faces_are_found_where_they_were_put_and_grow(compositor: Compositor, detector: RetinaFace) -> None:
+def test_faces_are_found_where_they_were_put_and_grow(compositor: Compositor, detector: OnnxDetector) -> None:
     heights = {name: cutout.nose_height_m for name, cutout in load_cutouts().items()}
     for walk, truth in zip(PASSAGES, ground_truth(), strict=True):
         widths = []
@@ -128,19 +129,19 @@ def test_faces_are_found_where_they_were_put_and_grow(compositor: Compositor, de
         assert widths[-1] > 100, (walk.figure, widths)
 
 
-def test_two_faces_are_found_where_two_people_walk(compositor: Compositor, detector: RetinaFace) -> None:
+def test_two_faces_are_found_where_two_people_walk(compositor: Compositor, detector: OnnxDetector) -> None:
     (_, _, biden, obama) = ground_truth()
     for number in range(obama.first_frame + 30, biden.last_frame - 2, 10):
         assert len(detector.detect(rgb(compositor, number))) == 2, number
 
 
-def test_an_empty_arcade_has_no_face(compositor: Compositor, detector: RetinaFace) -> None:
+def test_an_empty_arcade_has_no_face(compositor: Compositor, detector: OnnxDetector) -> None:
     assert len(detector.detect(rgb(compositor, 0))) == 0
     assert len(detector.detect(rgb(compositor, FRAMES - 1))) == 0
 
 
 def test_the_listed_man_is_similar_and_the_others_are_not(
-    compositor: Compositor, detector: RetinaFace, embedder: MobileFaceNet
+    compositor: Compositor, detector: OnnxDetector, embedder: OnnxEmbedder
 ) -> None:
     picture = read_picture(PORTRAITS / LISTED)
     listed = template(embedder, picture, detector.detect(picture).landmarks[0])

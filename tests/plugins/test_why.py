@@ -76,11 +76,11 @@ def registry(faults: Faults | None = None) -> Registry:
     plugins: list[Any] = [
         CameraPlugin(name="av", config=Video, create=camera, **common),
         CameraPlugin(name="images", config=Video, create=camera, **common),
-        DetectorPlugin(name="retinaface", config=NoConfig, create=lambda _: FakeDetector(), **common),
+        DetectorPlugin(name="onnx", config=NoConfig, create=lambda _: FakeDetector(), **common),
         TrackerPlugin(
             name="passage", create=lambda _: FakeTracker(faults, min_confidence=0.5, lost_after_s=0.3), **common
         ),
-        EmbedderPlugin(name="mobilefacenet", create=lambda _: FakeEmbedder(), **common),
+        EmbedderPlugin(name="onnx", create=lambda _: FakeEmbedder(), **common),
         IndexPlugin(name="usearch", create=lambda _: NumpyIndex(), **common),
         RetentionPlugin(name="durations", create=lambda _: FakeRetention(), **common),
     ]
@@ -115,14 +115,14 @@ def test_each_passage_has_its_time_its_faces_and_a_sentence(explained: Callable[
     assert (ada.verdict, ada.persons, ada.reason) == (Verdict.ALERTED, ["ada"], None)
     assert (ada.frames, ada.asked, ada.embedded, ada.pooled, ada.outliers) == (30, 5, 5, 5, 0)
     assert (ada.at_s, ada.seconds) == (0.0, 1.16)
-    assert ada.says.startswith(f"Alerted: {ada.best_similarity:.2f}, over the threshold of 0.60, with 5 faces pooled")
+    assert ada.says.startswith(f"Alerted: {ada.best_similarity:.2f}, over the threshold of 0.62, with 5 faces pooled")
     assert "a person decides" in ada.says
     assert stranger.verdict is Verdict.NOT_MATCHED
-    assert "against 0.60" in stranger.says
+    assert "against 0.62" in stranger.says
     assert (unsure.verdict, unsure.reason, unsure.frames) == (Verdict.LOST, "no_face_wanted", 10)
     assert (unsure.gated, unsure.asked) == ({"low_confidence": 10}, 0)
     assert "hardly a face in 10 of 10 frames" in unsure.says
-    assert report.threshold == 0.6
+    assert report.threshold == 0.62
     assert (report.width, report.height, report.listed) == (320, 180, 1)
     assert report.funnel.passages.seen == len(report.passages) == 3
 

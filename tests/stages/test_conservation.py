@@ -237,13 +237,16 @@ class World:
                 record=self.record.facts(),
                 system=self.system.statistics(),
             ),
+            run="test",
             profile="test",
             permit="test",
             basis=NO_REPORT,
+            began_at_ns=0,
             ended=ended,
             duration_s=1.0,
             watchlist=nobody,
             threshold=0.6,
+            models={},
         )
 
 

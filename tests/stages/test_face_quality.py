@@ -248,9 +248,11 @@ def test_crops_of_any_size_are_judged_alike(side: int) -> None:
     assert other.highlight[0] == pytest.approx(usual.highlight[0], abs=6)
 
 
-def test_a_crop_too_small_to_judge_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 56 px a side, got 55"):
-        measured(crop=np.zeros((55, 55, 3), np.uint8))
+def test_a_crop_smaller_than_faces_are_judged_at_is_judged_all_the_same() -> None:
+    small = np.asarray(cv2.resize(pattern(), (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
+    judged = measured(crop=small)
+    assert judged.highlight[0] == pytest.approx(measured().highlight[0], abs=12)
+    assert 0.0 < judged.overall[0] <= 1.0
 
 
 def test_enrolment_asks_for_no_less_than_the_street_does() -> None:

@@ -13,30 +13,34 @@ from rich.text import Text
 from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.cli.errors import text_of
 from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.timing import detector_ms, embedder_ms
 from lfr_kernel.enrolment import find_photos
+from lfr_kernel.models import SHOWN_DIGITS
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import PassingError
 from lfr_kernel.session import Session
 from lfr_kernel.wiring import connect, nodes_of, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lfr_kernel.plugins import Registry
-    from lfr_kernel.profile import CameraSection, Profile
+    from lfr_kernel.profile import CameraSection, EmbedderSection, Profile, StageSection
     from lfr_kernel.redaction import Redactor
     from lfr_kernel.stages.camera import Camera, Pace, Reading
     from lfr_kernel.stages.detector import Detector
+    from lfr_kernel.stages.embedder import Embedder
 
 __all__ = ["check"]
 
 FIRST_PICTURE_TRIES = 20
+USUAL_SIZE = (1920, 1080)
 
 
 @click.command(short_help="Find every mistake in a profile before you run it.")
 @click.argument("profile", type=click.Path())
 @click.option("--graph", is_flag=True, help="Print the graph with policies and lanes.")
-@click.option("--live", is_flag=True, help="Load the models and open the cameras, too.")
+@click.option("--live", is_flag=True, help="Load and time the models and open the cameras, too.")
 @click.pass_context
 def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     """Check a profile: every mistake at once, with file, key path, what was expected and what came."""
@@ -110,28 +114,47 @@ class _Checks:
     def live(self) -> tuple[str | None, str | None]:
         """Load the models and open the cameras; return the digests of detector and embedder."""
         detector: Detector | None = self.look("detector", self._detector, code=1)
-        embedder: str | None = self.look("embedder", self._embedder, code=1)
-        for camera in self._profile.cameras:
-            self.look(camera.name, partial(self._camera, camera, detector), code=1)
-        if detector is None:
-            return None, embedder
-        detector.close()
-        return detector.digest, embedder
+        embedder: Embedder | None = self.look("embedder", self._embedder, code=1)
+        sizes = [self.look(one.name, partial(self._camera, one, detector), code=1) for one in self._profile.cameras]
+        if detector is not None:
+            # Each size once; where no camera shows one, a usual one.
+            known = list(dict.fromkeys(size for size in sizes if size is not None)) or [USUAL_SIZE]
+            self.look("speed", partial(self._time_detector, detector, known), code=1)
+            detector.close()
+        if embedder is not None:
+            self.look("speed", partial(self._time_embedder, embedder), code=1)
+            embedder.close()
+        return None if detector is None else detector.digest, None if embedder is None else embedder.digest
 
     def _detector(self) -> Detector:
         section = self._profile.detector
         detector: Detector = self._registry.get("detector", section.plugin).create(section.options)
-        self.say("detector", f"{section.plugin}, model {detector.digest[:12]}…")
+        self.say(
+            "detector",
+            f"{section.plugin}, model {detector.digest[:SHOWN_DIGITS]}…, {_device(detector.device, section)}",
+        )
         return detector
 
-    def _embedder(self) -> str:
+    def _embedder(self) -> Embedder:
         section = self._profile.embedder
-        embedder = self._registry.get("embedder", section.plugin).create(section.options)
-        self.say("embedder", f"{section.plugin}, model {embedder.digest[:12]}…, {embedder.dimension} numbers a face")
-        embedder.close()
-        return str(embedder.digest)
+        embedder: Embedder = self._registry.get("embedder", section.plugin).create(section.options)
+        self.say(
+            "embedder",
+            f"{section.plugin}, model {embedder.digest[:SHOWN_DIGITS]}…, {_device(embedder.device, section)}, "
+            f"{embedder.dimension} numbers a face",
+        )
+        return embedder
 
-    def _camera(self, section: CameraSection, detector: Detector | None) -> None:
+    def _time_detector(self, detector: Detector, sizes: Sequence[tuple[int, int]]) -> None:
+        for size in sizes:
+            text = f"{detector_ms(detector, size):.1f} ms a picture of {size[0]}x{size[1]}"
+            self.say("speed", f"detector on {detector.device}: {text}")
+
+    def _time_embedder(self, embedder: Embedder) -> None:
+        batch = "a face" if embedder.batch_size == 1 else f"a batch of {embedder.batch_size} faces"
+        self.say("speed", f"embedder on {embedder.device}: {embedder_ms(embedder):.1f} ms {batch}")
+
+    def _camera(self, section: CameraSection, detector: Detector | None) -> tuple[int, int]:
         camera: Camera = self._registry.get("camera", section.plugin).create(section.options)
         reading = _first(camera)
         if reading is None:
@@ -142,6 +165,13 @@ class _Checks:
             pixels = detector.smallest_face_px(width, height)
             smallest = f"; the smallest face that can be found: {pixels:.0f} px wide"
         self.say(section.name, f"{width}x{height}, {camera.pace}{smallest}")
+        return width, height
+
+
+def _device(used: str, section: StageSection | EmbedderSection) -> str:
+    """Return on what a model runs, and what was asked for where its plugin asks."""
+    asked = getattr(section.options, "device", None)
+    return f"on {used}" if asked is None else f"on {used} (asked for: {asked})"
 
 
 def _first(camera: Camera) -> Reading | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.models import SHOWN_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,6 +182,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         rest = [f"and {more} more: see --json"] if more > 0 else []
         if texts:
             row(name, "\n".join(texts[:REJECTED_SHOWN] + rest), "yellow")
+    for stage, model in summary.models.items():
+        row(stage, clean(f"{model.plugin}, model {model.digest[:SHOWN_DIGITS]}, on {model.device}"))
     for name, camera in summary.cameras.items():
         row(f"camera {clean(name)}", _camera(camera, clean))
     row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped: ')}")

@@ -56,6 +56,8 @@ class Detector(Protocol):
     """How many calls of `detect` may overlap."""
     digest: str
     """SHA-256 of the weights, hexadecimal."""
+    device: str
+    """On what it really runs, in one word such as `cpu` or `cuda`; not what was asked for."""
 
     def detect(self, picture: Picture) -> Detections:
         """Find the faces of one picture."""

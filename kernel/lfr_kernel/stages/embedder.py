@@ -43,6 +43,8 @@ class Embedder(Protocol):
     """The one N that `embed` is called with; the host fills up the last batch with zeros. On a CPU: 1."""
     digest: str
     """SHA-256 of the weights, hexadecimal. A gallery is pinned to it."""
+    device: str
+    """On what it really runs, in one word such as `cpu` or `cuda`; not what was asked for."""
     dimension: int
     """D, the length of a template."""
     crop_size: tuple[int, int]

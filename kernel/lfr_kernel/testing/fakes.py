@@ -92,6 +92,7 @@ class FakeDetector:
     def __init__(self, faults: Faults | None = None, *, max_concurrency: int = 1) -> None:
         self.max_concurrency = max_concurrency
         self.digest = digest_of("fake detector")
+        self.device = "cpu"
         self.closed = 0
         self._faults = faults or Faults()
 
@@ -209,6 +210,7 @@ class FakeEmbedder:
         self.max_concurrency = max_concurrency
         self.batch_size = batch_size
         self.digest = digest_of("fake embedder")
+        self.device = "cpu"
         self.dimension = dimension
         self.landmark_template = LANDMARKS * np.array(CROP_SIZE)
         self.closed = 0

@@ -1,16 +1,18 @@
 """Which fixed input shape a picture is put on, and how large.
 
 A picture is scaled down, never up, and put into the upper left corner of one of a few canvases; the rest stays
-empty. Few shapes keep ONNX Runtime's memory bounded: it plans and holds blocks for every shape it meets.
+empty. Few shapes keep ONNX Runtime's memory bounded: it plans and holds blocks for every shape it meets. A model whose
+input has a fixed size has one canvas.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from lfr_plugins.models.rules import CELL
+
 __all__ = ["Placement", "canvases", "place"]
 
-CELL = 32
 KEEP = 0.97
 """A canvas may cost so much of the scale that the longest side alone would allow."""
 SHAPES = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
@@ -57,9 +59,10 @@ def place(size: tuple[int, int], among: tuple[tuple[int, int], ...]) -> Placemen
     wanted = min(1.0, max(map(max, among)) / max(size))
     for canvas in among:
         scale = min(1.0, canvas[0] / width, canvas[1] / height)
-        if scale >= KEEP * wanted:
+        # The last one is the square that holds everything, or the only one there is.
+        if scale >= KEEP * wanted or canvas == among[-1]:
             return Placement(canvas, (max(1, round(width * scale)), max(1, round(height * scale))), scale)
-    raise AssertionError("unreachable: the square canvas holds everything")
+    raise ValueError("expected one canvas or more, got none")
 
 
 def _cells(side: float) -> int:

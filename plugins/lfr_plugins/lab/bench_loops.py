@@ -11,9 +11,10 @@ import numpy as np
 from lfr_kernel.api import EndOfInput, NoConfig, similarity_transforms
 from lfr_plugins.cameras.av_camera import AvCamera
 from lfr_plugins.cameras.config import AvConfig
-from lfr_plugins.detectors.config import RetinaFaceConfig
-from lfr_plugins.detectors.retinaface import RetinaFace
-from lfr_plugins.embedders.mobilefacenet import MobileFaceNet
+from lfr_plugins.detectors.config import OnnxDetectorConfig
+from lfr_plugins.detectors.onnx_detector import OnnxDetector
+from lfr_plugins.embedders.config import OnnxEmbedderConfig
+from lfr_plugins.embedders.onnx_embedder import OnnxEmbedder
 from lfr_plugins.indexes.usearch_index import UsearchIndex
 from lfr_plugins.lab.bench_report import SEQUENTIAL_THREADS, Run
 from lfr_plugins.lab.bench_taps import Taps
@@ -56,8 +57,8 @@ class _Loop:
     def __init__(self, job: Job, *, session_threads: int) -> None:
         self.taps = Taps(seconds=job.seconds)
         self._camera = self.taps.camera(AvCamera(AvConfig(url=job.video, loop=job.loop)))
-        self._detector = self.taps.detector(RetinaFace(RetinaFaceConfig(), threads=session_threads))
-        self._embedder = self.taps.embedder(MobileFaceNet(NoConfig(), threads=session_threads))
+        self._detector = self.taps.detector(OnnxDetector(OnnxDetectorConfig(), threads=session_threads))
+        self._embedder = self.taps.embedder(OnnxEmbedder(OnnxEmbedderConfig(), threads=session_threads))
         self._index = self.taps.index(UsearchIndex(NoConfig()))
         nobody = np.empty((0, self._embedder.dimension), np.float32)
         self._index.replace(nobody, np.empty(0, np.int64), self._embedder.digest)

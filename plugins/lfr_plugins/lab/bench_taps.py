@@ -92,6 +92,7 @@ class TimedDetector:
     def __init__(self, inner: Detector, watch: Stopwatch) -> None:
         self.max_concurrency = inner.max_concurrency
         self.digest = inner.digest
+        self.device = inner.device
         self.smallest_face_px = inner.smallest_face_px
         self.close = inner.close
         self._inner = inner
@@ -137,6 +138,7 @@ class TimedEmbedder:
         self.max_concurrency = inner.max_concurrency
         self.batch_size = inner.batch_size
         self.digest = inner.digest
+        self.device = inner.device
         self.dimension = inner.dimension
         self.crop_size = inner.crop_size
         self.landmark_template = inner.landmark_template
@@ -224,9 +226,9 @@ class Taps:
         """Return the same plugins, with the built-in ones that a benchmark runs wrapped."""
         wrappers: dict[tuple[str, str], Callable[[Any], Any]] = {
             ("camera", "av"): self.camera,
-            ("detector", "retinaface"): self.detector,
+            ("detector", "onnx"): self.detector,
             ("tracker", "passage"): self.tracker,
-            ("embedder", "mobilefacenet"): self.embedder,
+            ("embedder", "onnx"): self.embedder,
             ("index", "usearch"): self.index,
         }
         return Registry([_wrapped(one, wrappers) for one in installed])

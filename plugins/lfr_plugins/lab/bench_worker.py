@@ -14,6 +14,7 @@ import threading
 from typing import IO, Any, TypeVar
 
 import msgspec
+import structlog
 
 from lfr_kernel.api import LfrError, PermanentError
 from lfr_plugins.lab.bench_report import Job
@@ -66,6 +67,7 @@ def _last_line(errors: IO[bytes]) -> str:
 def main() -> int:
     """Take a job from stdin, print its result, and return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:

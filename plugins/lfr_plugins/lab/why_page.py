@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from lfr_plugins.lab.pages import document
 from lfr_plugins.lab.why_reasons import plain
 
 if TYPE_CHECKING:
@@ -14,42 +15,22 @@ if TYPE_CHECKING:
 
 __all__ = ["page"]
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2127; --dim: #616a76; --paper: #f6f7f9; --card: #fff; --line: #dfe3e8;
-  --alerted: #9a6300; --lost: #b3261e; --not_matched: #1f5f99; --bar: #3b7ab8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --dim: #98a2af; --paper: #14171b; --card: #1d2127;
-  --line: #313841; --alerted: #ffbf40; --lost: #ff7b72; --not_matched: #8cc8ff; --bar: #5b9bd5; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-p { margin: .25rem 0; } .dim { color: var(--dim); }
+_STYLE = """:root { --alerted: #9a6300; --lost: #b3261e; --not_matched: #1f5f99; }
+@media (prefers-color-scheme: dark) { :root { --alerted: #ffbf40; --lost: #ff7b72; --not_matched: #8cc8ff; } }
+body { max-width: 68rem; }
 .funnels { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem 2.5rem; }
 .step { display: grid; grid-template-columns: 8.5rem 1fr 7rem; gap: .75rem; align-items: center; margin: .3rem 0; }
 .track { background: var(--line); border-radius: 3px; height: .8rem; overflow: hidden; }
 .track div { background: var(--bar); height: 100%; }
 .count { text-align: right; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .4rem .75rem .4rem 0;
-  vertical-align: top; border-bottom: 1px solid var(--line); } th { color: var(--dim); font-weight: 500; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
 .passages { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1.25rem; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 article img { display: block; width: 100%; height: auto; } article div { padding: .8rem 1rem 1rem; }
-h3 { font-size: 1rem; margin: 0 0 .25rem; } .alerted { color: var(--alerted); } .lost { color: var(--lost); }
+.alerted { color: var(--alerted); } .lost { color: var(--lost); }
 .not_matched, .unsearched { color: var(--not_matched); } .facts { font-size: .875rem; }
 """
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Why: {clip}</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>{clip}</h1>
+_BODY = """<h1>{clip}</h1>
 <p>{headline}</p>
 <p class="dim">Every face that was found is pixelated in every picture, for good; all else in it is reduced, too.
 A similarity is a cosine beside its threshold, no percentage. An alert is a proposal: a person decides.</p>
@@ -65,18 +46,14 @@ A similarity is a cosine beside its threshold, no percentage. An alert is a prop
 {articles}
 </div>
 <h2>Notes</h2>
-<ul>{notes}</ul>
-</body>
-</html>
-"""
+<ul>{notes}</ul>"""
 
 
 def page(report: WhyReport) -> str:
     """Return the page; its pictures lie beside it."""
     faces, passages = report.funnel.faces, report.funnel.passages
     listed = f"{report.listed} people listed, threshold {report.threshold:.2f}" if report.listed else "nobody listed"
-    return _PAGE.format(
-        style=_STYLE,
+    body = _BODY.format(
         clip=escape(report.clip),
         headline=escape(
             f"{report.width}x{report.height}, {report.seconds:.1f} s: {passages.seen} passages, {passages.alerted} "
@@ -116,6 +93,7 @@ def page(report: WhyReport) -> str:
         articles="\n".join(_article(one, report.threshold) for one in report.passages) or "<p>Nobody passed.</p>",
         notes="".join(f"<li>{escape(note)}</li>" for note in report.notes),
     )
+    return document(f"Why: {report.clip}", body, _STYLE)
 
 
 def _steps(*steps: tuple[str, int]) -> str:
@@ -153,8 +131,15 @@ def _article(one: Explained, threshold: float) -> str:
         f"asked for, {one.embedded} embedded, {one.pooled} pooled; {best}"
     )
     helps = f"<p><b>Would help:</b> {escape(one.helps)}.</p>" if one.helps else ""
+    quality = f'<p class="dim facts">{escape(_quality(one))}.</p>' if one.parts else ""
     return (
         f'<article id="passage-{one.number}">{picture}<div><h3 class="{escape(one.tone)}">{one.number}. '
         f'{escape(one.short + who)}</h3><p>{escape(one.says)}</p>{helps}<p class="dim facts">At {one.at_s:.1f} s. '
-        f"{escape(facts)}.</p></div></article>"
+        f"{escape(facts)}.</p>{quality}</div></article>"
     )
+
+
+def _quality(one: Explained) -> str:
+    """Say how good the best face was, and by which parts."""
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in one.parts.items() if name != "eyes_px")
+    return f"Best face: quality {one.quality:.2f}, eyes {one.parts['eyes_px']:.0f} px apart, {parts}"

@@ -34,6 +34,10 @@ class Explained(Struct, frozen=True, kw_only=True):
     frames: int
     widest_px: float
     """Its face at its largest, px of the clip; 0 where that is not known."""
+    quality: float
+    """Of its best face, in [0, 1]; 0 where that is not known."""
+    parts: Mapping[str, float]
+    """Of that quality, by name: see `FaceQualities`."""
     gated: Mapping[str, int]
     """Faces refused, by reason."""
     asked: int
@@ -135,6 +139,8 @@ def _explained(outcome: Outcome, number: int, watched: Watched, persons: Sequenc
         seconds=round(outcome.seconds, 2),
         frames=outcome.frames,
         widest_px=round(seen.widest_px, 1) if seen is not None else 0.0,
+        quality=round(seen.quality, 3) if seen is not None else 0.0,
+        parts=seen.parts if seen is not None else {},
         gated=dict(outcome.refused),
         asked=outcome.asked,
         embedded=max(outcome.asked - sum(lost.values()), outcome.probes + outcome.outliers),

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from lfr_kernel.api import Alert, Listener, Outcome, Registry, Session
+from lfr_kernel.api import Alert, Listener, Outcome, Registry, Session, face_qualities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,10 @@ class Sighted(Struct, kw_only=True):
 
     key: str
     widest_px: float = 0.0
+    quality: float = 0.0
+    """Of its best face, in [0, 1]."""
+    parts: dict[str, float] = {}
+    """Of that quality, by name."""
     last_ns: int = 0
     last_box: NDArray[np.float32] | None = None
 
@@ -109,8 +113,11 @@ class Watcher:
                 self.smallest_face_px = self._detector.smallest_face_px(*self.size)
         self.last_ns = faces.stream_ns
         candidates = []
+        measured = face_qualities(faces.boxes, faces.landmarks, faces.confidences, faces.crops.array)
         for seen, one in shown:
-            box = faces.boxes[one.face]
+            box, quality = faces.boxes[one.face], float(measured.overall[one.face])
+            if quality > seen.quality:
+                seen.quality, seen.parts = quality, measured.parts(one.face)
             seen.widest_px = max(seen.widest_px, float(box[2] - box[0]))
             seen.last_ns, seen.last_box = faces.stream_ns, box.copy()
             candidates.append((seen.key, one.face, max(one.quality, 1e-6)))

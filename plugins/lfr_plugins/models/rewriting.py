@@ -8,11 +8,28 @@ that of the file.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from onnx.external_data_helper import uses_external_data
 
-__all__ = ["without_prelu"]
+__all__ = ["has_external_data", "without_prelu"]
+
+
+def has_external_data(weights: bytes) -> bool:
+    """Return whether a model keeps some of its tensors in other files.
+
+    Args:
+        weights: an ONNX model.
+
+    Raises:
+        google.protobuf.message.DecodeError: `weights` is no ONNX model.
+    """
+    graph = onnx.load_model_from_string(weights).graph
+    constants = (one.t for node in graph.node for one in node.attribute if one.HasField("t"))
+    return any(uses_external_data(tensor) for tensor in chain(graph.initializer, constants))
 
 
 def without_prelu(weights: bytes) -> bytes:

@@ -1,84 +1,125 @@
-"""Weights become an inference session, after their digest has been checked."""
+"""Weights become an inference session on the device that was asked for, after their digest has been checked."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import onnxruntime as ort  # type: ignore[import-untyped]
+import structlog
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from msgspec import Struct
 
 from lfr_kernel.api import PermanentError, describe
-from lfr_plugins.models.cards import built_in, load_card
-from lfr_plugins.models.rewriting import without_prelu
+from lfr_plugins.models.devices import DEVICES, DeviceError, candidates, provider_options
+from lfr_plugins.models.rewriting import has_external_data, without_prelu
+from lfr_plugins.models.store import find_model, read_weights
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from lfr_plugins.models.cards import Card
+    from lfr_plugins.models.devices import Device
 
-from lfr_plugins.models.cards import Card
+__all__ = ["Loaded", "load_model", "open_session"]
 
-__all__ = ["load_session", "overlapping_runs"]
-
-_DIRECTML = "DmlExecutionProvider"
-_CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 
 
-def load_session(name: str, *, threads: int = 1, folder: Traversable | None = None) -> ort.InferenceSession:
-    """Load `<name>.onnx` into a session of ONNX Runtime.
+class Loaded(Struct, frozen=True, kw_only=True):
+    """A model that is ready to run."""
 
-    It runs on the CPU, or on Windows through DirectML where that is installed. The digest is taken of the very bytes
-    that are handed to the runtime.
+    card: Card
+    session: ort.InferenceSession
+    device: Device
+    """The one that it really runs on."""
+
+
+def load_model(name: str, *, device: str = "auto", threads: int = 1) -> Loaded:
+    """Load a model of the store.
+
+    The digest is taken of the very bytes that are handed to the runtime.
 
     Args:
         name: of the model; its card says which file and which digest.
-        threads: within one run. Throughput comes from runs that overlap: one thread each keeps two cores at 0.95 of
-            what they can do, where two threads in one run keep them at 0.75.
-        folder: where card and weights lie; the built-in models when None.
+        device: one of `DEVICES`, or `auto` for the best there is.
+        threads: within one run on a CPU. Throughput comes from runs that overlap: one thread each keeps two cores at
+            0.95 of what they can do, where two threads in one run keep them at 0.75.
 
     Raises:
-        PermanentError: no card, no weights, weights with another digest than the card's, or weights that the runtime
-            refuses.
+        PermanentError: no such model, weights with another digest than the card's, a licence reference that is missing,
+            a device that cannot be had, or weights that the runtime refuses.
     """
-    folder = folder or built_in()
-    card = load_card(name, folder=folder)
-    weights = _verified(card, folder)
-    available = ort.get_available_providers()
-    providers = [one for one in (_DIRECTML, _CPU) if one in available]
-    try:
-        if providers == [_CPU]:
-            weights = without_prelu(weights)
-        return ort.InferenceSession(weights, _options(threads), providers=providers)
-    except Exception as error:
-        # ONNX Runtime's exceptions share no base class but Exception.
-        raise PermanentError(
-            f"ONNX Runtime {ort.__version__} cannot load {folder / card.file} of model {name!r}: {describe(error)}; "
-            "its digest is right, so install a version of onnxruntime that knows its operators"
-        ) from error
+    model = find_model(name)
+    session, used = open_session(read_weights(model), model.weights, device=device, threads=threads)
+    return Loaded(card=model.card, session=session, device=used)
 
 
-def overlapping_runs(session: ort.InferenceSession) -> int:
-    """Return how many calls of `session.run` may overlap: one through DirectML, as many as anyone has cores on a CPU.
+def open_session(
+    weights: bytes, source: str, *, device: str = "auto", threads: int = 1
+) -> tuple[ort.InferenceSession, Device]:
+    """Make a session of weights, on the device that was asked for and on no other.
 
-    DirectML's execution provider forbids concurrent runs of one session.
+    Args:
+        weights: an ONNX model.
+        source: the file, for messages.
+        device: see `load_model`.
+        threads: likewise.
+
+    Returns:
+        The session, and the device that it runs on.
+
+    Raises:
+        DeviceError: the device cannot be had.
+        PermanentError: the runtime refuses the weights.
     """
-    return 1 if _DIRECTML in session.get_providers() else 64
-
-
-def _verified(card: Card, folder: Traversable) -> bytes:
-    path = folder / card.file
+    runtime = f"onnxruntime {ort.__version__}"
     try:
-        weights = path.read_bytes()
-    except FileNotFoundError as error:
+        if has_external_data(weights):
+            raise PermanentError(
+                f"{source} keeps some of its weights in other files, which its digest says nothing about; save it as "
+                "one file (onnx.save_model without save_as_external_data)"
+            )
+        plain = without_prelu(weights)
+    except DecodeError as error:
         raise PermanentError(
-            f"the weights of model {card.name!r} are missing: expected {path}; put them there or reinstall lfr-kernel"
+            f"{source} is no ONNX model: {describe(error)}; give the weights as an .onnx file"
         ) from error
-    digest = hashlib.sha256(weights).hexdigest()
-    if digest != card.sha256:
-        raise PermanentError(
-            f"the weights of model {card.name!r} are not those its card describes: {path} should have SHA-256 "
-            f"{card.sha256}, but has {digest}; restore the file (reinstall lfr-kernel), never the digest"
+    for candidate in candidates(device, ort.get_available_providers(), runtime):
+        try:
+            session = _session(plain if candidate == "cpu" else weights, candidate, threads)
+        except DeviceError as error:
+            if device != "auto":
+                raise DeviceError(f'{error}, or set device = "cpu"') from error
+            structlog.get_logger().warning("device_passed_over", device=candidate, reason=str(error))
+        except Exception as error:
+            # ONNX Runtime's exceptions share no base class but Exception.
+            raise PermanentError(
+                f"{runtime} cannot load {source} on {candidate}: {describe(error)}; give a model that it can run, or "
+                "install a version of onnxruntime that knows its operators"
+            ) from error
+        else:
+            return session, candidate
+    raise DeviceError(f"{runtime} has no provider that works; {DEVICES['cpu'].install}")
+
+
+def _session(weights: bytes, device: Device, threads: int) -> ort.InferenceSession:
+    """Make a session, and see that the runtime did what it was told: with libraries missing it takes the CPU."""
+    provider = DEVICES[device]
+    try:
+        session = ort.InferenceSession(
+            weights, _options(threads), providers=[(provider.name, provider_options(device))], enable_fallback=0
         )
-    return weights
+        session.disable_fallback()
+        used = session.get_providers()[0]
+    except Exception as error:
+        if device == "cpu":
+            raise
+        what = f"failed: {describe(error)}"
+    else:
+        if used == provider.name:
+            return session
+        what = f"does not work here, and {used} took its place"
+    raise DeviceError(
+        f'device = "{device}": {provider.name} of onnxruntime {ort.__version__} {what}; it needs {provider.needs}'
+    )
 
 
 def _options(threads: int) -> ort.SessionOptions:

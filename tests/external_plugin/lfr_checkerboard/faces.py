@@ -31,6 +31,7 @@ class Middle:
         del config
         self.max_concurrency = 4
         self.digest = hashlib.sha256(b"middle").hexdigest()
+        self.device = "cpu"
 
     def detect(self, picture: Picture) -> Detections:
         """Find the middle."""
@@ -60,6 +61,7 @@ class Thumbnail:
         self.max_concurrency = 4
         self.batch_size = 1
         self.digest = hashlib.sha256(b"thumbnail").hexdigest()
+        self.device = "cpu"
         self.dimension = CELLS * CELLS
         self.crop_size = (CROP, CROP)
         self.landmark_template = TEMPLATE

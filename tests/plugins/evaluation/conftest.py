@@ -1,117 +1,98 @@
-"""People who do not exist, evaluated as people are: random templates, everything else real."""
+"""An evaluation of people who do not exist: random templates, and from there on everything as in a real one."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import sys
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from lfr_kernel.api import FaceQualities, Registry, parse_profile
-from lfr_plugins.lab.evaluation.assembly import Inputs
+from lfr_plugins.lab.evaluation.assembly import Inputs, assemble
+from lfr_plugins.lab.evaluation.command import DEFAULT
 from lfr_plugins.lab.evaluation.observation import Observations
 from lfr_plugins.lab.evaluation.protocol import About, Protocol, Row
 from lfr_plugins.lab.evaluation.report import ModelFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-EVALUATION = "lfr_plugins.lab.evaluation"
-DIMENSION = 24
-"""Few, so that strangers resemble each other."""
-PROFILE = {
-    "name": "made-up",
-    "permit": "demo",
-    "cameras": [{"name": "none", "options": {"url": "none.mp4"}}],
-    "watchlist": {"images": "."},
-}
+    from numpy.typing import NDArray
 
+    from lfr_plugins.lab.evaluation.protocol import Role
+    from lfr_plugins.lab.evaluation.report import Report
 
-def made_up_rows(
-    listed: int, mated: int, nonmated: int, photographs: int, groups: Mapping[str, tuple[str, ...]]
-) -> Iterator[Row]:
-    def row(identity: str, role: Any, number: int, photograph: int) -> Row:
-        name = f"{identity}/{photograph}.jpg"
-        said = {group: values[number % len(values)] for group, values in groups.items()}
-        return Row(line=2, path=Path(name), name=name, identity=identity, role=role, groups=said)
-
-    for number in range(listed):
-        yield row(f"listed {number}", "watchlist", number, 0)
-    for role, count, who in (("mated", mated, "listed"), ("nonmated", nonmated, "passing")):
-        for number in range(count):
-            for photograph in range(1, 1 + photographs):
-                yield row(f"{who} {number}", role, number, photograph)
+LISTED, MATED, NONMATED = 240, 180, 900
+DIMENSION = 40
+"""Few, so that strangers resemble each other about as much as in 192 dimensions that are not all used."""
+GROUPS = ("first", "second", "third", '<b>fourth</b> & "quoted" | $\\alpha$')
 
 
-def made_up(
-    seed: int = 1,
-    *,
-    listed: int = 40,
-    mated: int = 40,
-    nonmated: int = 200,
-    photographs: int = 2,
-    noise: float = 0.5,
-    groups: Mapping[str, tuple[str, ...]] | None = None,
-    without_face: float = 0.0,
-    profile: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> Inputs:
-    """Return what an evaluation of random people starts from. `without_face`: of pictures of people who pass."""
+def random_report(seed: int = 1, *, target: float = 0.01, list_size: int | None = None) -> Report:
+    """Return the report of an evaluation of random people."""
     rng = np.random.default_rng(seed)
-    rows = list(made_up_rows(listed, mated, nonmated, photographs, groups or {}))
+    rows = list(_rows())
     people = {identity: number for number, identity in enumerate(dict.fromkeys(row.identity for row in rows))}
     centres = rng.normal(size=(len(people), DIMENSION))
-    templates = centres[[people[row.identity] for row in rows]] + rng.normal(scale=noise, size=(len(rows), DIMENSION))
-    templates = (templates / np.linalg.norm(templates, axis=1, keepdims=True)).astype(np.float32)
-    faces = np.array([int(row.is_listed or rng.random() >= without_face) for row in rows])
-    read, _ = parse_profile({**PROFILE, **(profile or {})}, Registry.discover(), source="a test", here=Path.cwd())
-    return Inputs(
+    noise = rng.gamma(4.0, 0.2, size=(len(rows), 1)) * rng.normal(size=(len(rows), DIMENSION))
+    templates = centres[[people[row.identity] for row in rows]] + noise
+    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    registry = Registry.discover()
+    profile, _ = parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())
+    inputs = Inputs(
         protocol=Protocol(
-            path=Path("made-up.csv"), digest="0" * 64, rows=tuple(rows), group_names=tuple(groups or ())
+            path=Path("random.csv"), digest="0" * 64, rows=tuple(rows), group_names=("region", "said <i>so</i>")
         ),
-        about=About(name="made-up people", flatters=("Nobody exists.",), groups="drawn at random"),
-        profile=read,
+        about=About(name="random people", flatters=("Nobody exists.",), groups="drawn at random"),
+        profile=profile,
         detector=ModelFacts(plugin="retinaface", sha256="1" * 64),
         embedder=ModelFacts(plugin="mobilefacenet", sha256="2" * 64),
         photographs=rows,
         seen=Observations(
             digests=tuple(hashlib.sha256(row.name.encode()).hexdigest() for row in rows),
-            faces=faces,
-            qualities=good_qualities(len(rows)),
-            plain=templates * faces[:, None].astype(np.float32),
-            mirrored=templates * faces[:, None].astype(np.float32),
+            faces=(rng.random(len(rows)) > 0.02).astype(np.int64),
+            qualities=_qualities(rng, len(rows)),
+            plain=templates.astype(np.float32),
+            mirrored=templates.astype(np.float32),
             others=np.zeros((0, 2, len(rows), DIMENSION), np.float32),
         ),
-        **{"target": 0.05, "list_size": None, **options},
+        target=target,
+        list_size=list_size,
+    )
+    return assemble(inputs).report
+
+
+def _rows() -> Iterator[Row]:
+    for number in range(LISTED):
+        yield _row(f"listed {number}", "watchlist", number, 0)
+    for number in range(MATED):
+        for photograph in range(1, 2 + number % 3):
+            yield _row(f"listed {number}", "mated", number, photograph)
+    for number in range(NONMATED):
+        for photograph in range(1, 2 + number % 3):
+            yield _row(f"passing {number}", "nonmated", number, photograph)
+
+
+def _row(identity: str, role: Role, number: int, photograph: int) -> Row:
+    name = f"{identity}/{photograph}.jpg"
+    groups = {"region": GROUPS[number % len(GROUPS)], "said <i>so</i>": "yes" if number % 5 else "no"}
+    return Row(line=2, path=Path(name), name=name, identity=identity, role=role, groups=groups)
+
+
+def _qualities(rng: np.random.Generator, count: int) -> FaceQualities:
+    def share() -> NDArray[np.float64]:
+        return rng.uniform(0.3, 1.0, count)
+
+    return FaceQualities(
+        width_px=rng.uniform(26, 1200, count), eyes_px=rng.uniform(12, 600, count),
+        confidence=rng.uniform(0.8, 1, count),
+        size=share(), frontality=share(), sharpness=share(), exposed=share(), openness=share(),
+        highlight=np.full(count, 200.0), glare=np.zeros(count),
     )  # fmt: skip
 
 
-def good_qualities(count: int, **changed: Any) -> FaceQualities:
-    """Return the measures of faces that pass every gate, float64 [count], but for what is changed."""
-    usual = {
-        "width_px": 100.0, "eyes_px": 50.0, "confidence": 0.99, "size": 0.9, "frontality": 0.9, "sharpness": 0.8,
-        "exposed": 1.0, "openness": 1.0, "highlight": 200.0, "glare": 0.0,
-    }  # fmt: skip
-    return FaceQualities(**{name: np.array(changed.get(name, [value] * count)) for name, value in usual.items()})
-
-
 @pytest.fixture(scope="session")
-def pictures() -> None:
-    """Stand in for the modules that draw, as long as they are not there."""
-    stand_ins = {"plots": lambda _report: {"det": "<svg/>"}, "page": lambda text, _pictures, *, title: title + text}
-    for name, stand_in in stand_ins.items():
-        if find_spec(f"{EVALUATION}.{name}") is None:
-            module = ModuleType(f"{EVALUATION}.{name}")
-            setattr(module, name, stand_in)
-            sys.modules[module.__name__] = module
-
-
-@pytest.fixture(scope="session")
-def writing(pictures: None) -> ModuleType:  # noqa: ARG001  (before the import)
-    return importlib.import_module(f"{EVALUATION}.writing")
+def report() -> Report:
+    return random_report()

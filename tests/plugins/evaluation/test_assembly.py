@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pytest
-from tests.plugins.evaluation.conftest import good_qualities, made_up
+from tests.plugins.evaluation.people import good_qualities, made_up
 
 from lfr_kernel.api import Coverage, most_looks, recognition_settings
+from lfr_plugins.lab.evaluation import assembly
 from lfr_plugins.lab.evaluation.assembly import assemble
+from lfr_plugins.lab.evaluation.clips import Walked
 from lfr_plugins.lab.evaluation.protocol import ProtocolError
 from lfr_plugins.lab.evaluation.report import Report
 from lfr_plugins.lab.evaluation.scoring import FLOOR, Faces, Walk
@@ -165,7 +167,7 @@ def test_unequal_numbers_of_faces_are_pointed_out() -> None:
     assert note.startswith("mated people have 1.0 faces on average, non-mated ones 2.0")
 
 
-def test_passages_seen_in_clips_count_beside_photographs() -> None:
+def test_passages_seen_in_clips_count_beside_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = made_up(listed=10, mated=5, nonmated=60)
     faces = Faces(templates=inputs.seen.plain[[7]], weights=np.ones(1))
     nothing = Faces(templates=faces.templates[:0], weights=faces.weights[:0])
@@ -174,10 +176,13 @@ def test_passages_seen_in_clips_count_beside_photographs() -> None:
         ("mated", Walk(identity="listed 8", passage="a", faces=nothing, lost="no_face")),
         ("nonmated", Walk(identity="passing 0", passage="b", faces=nothing, lost="too_small")),
     )
-    evaluated = assemble(msgspec.structs.replace(inputs, walks=walks))
+    walked = Walked(walks=walks, tracks=5, unaccounted={"a.mp4": 2}, joined=0, outliers=0)
+    monkeypatch.setattr(assembly, "walks_of", lambda *_, **__: walked)
+    evaluated = assemble(inputs)
     people = evaluated.report.people
     assert (people.mated, people.nonmated, people.passages_mated, people.passages_nonmated) == (7, 60, 7, 61)
     assert evaluated.report.funnel.never_searched == {"no_face": 1, "too_small": 1}
+    assert evaluated.report.funnel.unaccounted == 2
     whole = evaluated.table.all_faces
     assert whole.own[whole.mated.index("listed 7")] == pytest.approx(1.0)
     assert whole.own[whole.mated.index("listed 8")] == -np.inf

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.plugins.evaluation.conftest import made_up
+from tests.plugins.evaluation.people import made_up
 from tests.plugins.evaluation.test_figures import scores_of
 
 from lfr_plugins.lab.evaluation.assembly import assemble, recipe_of

@@ -177,3 +177,10 @@ def test_power_wants_people_and_rates() -> None:
         power(0, 5, 0.1, 2)
     with pytest.raises(ValueError, match=r"a rate of the group within 0 and 1, got 3 times 0\.5"):
         power(5, 5, 0.5, 3)
+
+
+def test_fewer_people_than_cells_are_tested_like_any_others() -> None:
+    # Of the tables with these margins 1 in 6 is this one and 1 in 6 its mirror image; the others are likelier.
+    found = homogeneity({"a": (0, 2), "b": (1, 1), "c": (1, 1)})
+    assert found.p == pytest.approx(1 / 3, abs=0.02)
+    assert homogeneity({"a": (0, 1), "b": (1, 1), "c": (1, 1)}).p == 1.0

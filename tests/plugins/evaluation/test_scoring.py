@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.plugins.evaluation.conftest import good_qualities
+from tests.plugins.evaluation.people import good_qualities
 
 from lfr_kernel.api import Biometric, EnrolmentGates, Gates, gated
 from lfr_kernel.governance.watchlist import Enrolled, Watchlist

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.plugins.evaluation.conftest import made_up
+from tests.plugins.evaluation.people import made_up
 
 from lfr_kernel.api import Finding, PassingError
+from lfr_plugins.lab.evaluation import writing
 from lfr_plugins.lab.evaluation.assembly import assemble
 from lfr_plugins.lab.evaluation.prose import prose
 from lfr_plugins.lab.evaluation.report import Report
@@ -25,8 +26,6 @@ from lfr_plugins.lab.evaluation.statistics import rate
 from lfr_plugins.lab.evaluation.wording import per_cent, plain, points, rate_text
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from lfr_plugins.lab.evaluation.assembly import Evaluated
 
 HOSTILE = "a|b<script>alert(1)</script>\n# `x` \x1b[31m&lt; ![i](http://x)"
@@ -50,9 +49,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # ---- into place ----------------------------------------------------------------------------------------------------
 
 
-def test_all_of_it_is_written_and_the_digest_is_what_a_profile_cites(
-    writing: ModuleType, evaluated: Evaluated, tmp_path: Path
-) -> None:
+def test_all_of_it_is_written_and_the_digest_is_what_a_profile_cites(evaluated: Evaluated, tmp_path: Path) -> None:
     digest = writing.write(evaluated, tmp_path / "new" / "report")
     found = contents(tmp_path / "new")
     assert {"report/report.json", "report/report.md", "report/report.html", "report/scores.csv"} <= found.keys()
@@ -67,7 +64,7 @@ def test_all_of_it_is_written_and_the_digest_is_what_a_profile_cites(
 
 
 def test_a_second_report_takes_the_place_of_the_first_and_of_nothing_else(
-    writing: ModuleType, evaluated: Evaluated, other: Evaluated, tmp_path: Path
+    evaluated: Evaluated, other: Evaluated, tmp_path: Path
 ) -> None:
     (tmp_path / "fresh").mkdir()
     writing.write(other, tmp_path / "fresh" / "report")
@@ -84,7 +81,7 @@ def test_a_second_report_takes_the_place_of_the_first_and_of_nothing_else(
 
 @pytest.mark.parametrize("fails_at", range(1, 12))
 def test_an_earlier_report_stays_whole_whenever_it_fails(
-    writing: ModuleType, evaluated: Evaluated, other: Evaluated, tmp_path: Path, fails_at: int
+    evaluated: Evaluated, other: Evaluated, tmp_path: Path, fails_at: int
 ) -> None:
     folder = tmp_path / "report"
     writing.write(evaluated, folder)
@@ -106,7 +103,7 @@ def test_an_earlier_report_stays_whole_whenever_it_fails(
 
 
 def test_a_full_disk_leaves_no_half_written_file_behind(
-    writing: ModuleType, evaluated: Evaluated, other: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluated: Evaluated, other: Evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing.write(evaluated, tmp_path / "report")
     before = contents(tmp_path)
@@ -123,7 +120,7 @@ def test_a_full_disk_leaves_no_half_written_file_behind(
     assert not [name for name in contents(tmp_path) if name.startswith("another")]
 
 
-def test_a_place_that_is_no_folder_is_told(writing: ModuleType, evaluated: Evaluated, tmp_path: Path) -> None:
+def test_a_place_that_is_no_folder_is_told(evaluated: Evaluated, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(PassingError, match="name another folder with --out"):
@@ -235,6 +232,6 @@ def test_a_terminal_shows_the_figures_and_no_styles_of_others(evaluated: Evaluat
     assert "in runs [red]x[/b]/" in text
     assert "recommended threshold" in text
     assert "1 pairs of photographs may show one person under two names" in text
-    assert "descriptive: thresholds read from the same people" in text
+    assert "descriptive TPIR, at thresholds read" in " ".join(text.split())
     few = shown(assemble(made_up(target=0.001)).report)
     assert "no threshold to recommend: not measurable with 200 people: it would take 2995" in few

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from lfr_kernel import __version__
 from lfr_kernel.api import Coverage, gated, most_looks, recognition_settings, resemblances
+from lfr_plugins.lab.evaluation.clips import walks_of
 from lfr_plugins.lab.evaluation.comparing import ScoreTable, compare, facts_of, try_choices
 from lfr_plugins.lab.evaluation.equity import group_figures
 from lfr_plugins.lab.evaluation.figures import describe, growth, histogram, recommend, transfer
@@ -20,10 +21,12 @@ from lfr_plugins.lab.evaluation.scoring import FLOOR, Recipe, enrol, passages_of
 from lfr_plugins.lab.evaluation.statistics import threshold_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from lfr_kernel.api import Finding, Profile
+    from lfr_plugins.lab.evaluation.clips import Walked
+    from lfr_plugins.lab.evaluation.following import Watched
     from lfr_plugins.lab.evaluation.observation import Observations
     from lfr_plugins.lab.evaluation.protocol import About, Protocol, Role, Row
     from lfr_plugins.lab.evaluation.scoring import Gallery, Scores, Walk
@@ -50,8 +53,10 @@ class Inputs(Struct, frozen=True, kw_only=True, eq=False):
     """What was seen on them, in that order."""
     views: Sequence[str] = ()
     """Which other views of each face were observed."""
-    walks: Sequence[tuple[Role, Walk]] = ()
-    """The passages that were seen in clips."""
+    in_clips: Sequence[Row] = ()
+    """The rows of the protocol that are clips."""
+    watched: Mapping[Path, Watched] = {}
+    """What was followed in each clip."""
     target: float
     list_size: int | None = None
     """People on the list that the threshold is for; as many as are tested when None."""
@@ -162,7 +167,13 @@ class _Sides:
 
     def _passing(self, role: Role, recipe: Recipe) -> list[Walk]:
         walks = passages_of(*self._rows(role), self._inputs.seen, recipe)
-        return walks + [walk for one, walk in self._inputs.walks if one == role]
+        return [*walks, *self.walked(recipe).of(role)]
+
+    def walked(self, recipe: Recipe) -> Walked:
+        """Return the passages that were seen in clips."""
+        inputs = self._inputs
+        dimension = inputs.seen.plain.shape[1]
+        return walks_of(inputs.in_clips, inputs.watched, dimension, live_mirrored=recipe.live_mirrored)
 
     def scored(self, recipe: Recipe) -> Scores:
         """Score everybody by another recipe."""
@@ -230,12 +241,14 @@ def _funnel(sides: _Sides, inputs: Inputs, recipe: Recipe) -> LossFunnel:
     closed = gated(inputs.seen.qualities, recipe.gates)
     passing = [number for number, row in enumerate(inputs.photographs) if not row.is_listed]
     reasons = ["no_face" if not inputs.seen.faces[number] else closed[number] for number in passing]
-    in_clips = sum(len(walk.faces.templates) for _, walk in inputs.walks)
+    walked = sides.walked(recipe)
+    in_clips = sum(len(walk.faces.templates) for _, walk in walked.walks)
     return LossFunnel(
         pictures=len(passing) + in_clips,
         lost=_tallied(reason for reason in reasons if reason is not None),
         used=sum(reason is None for reason in reasons) + in_clips,
         never_searched=_tallied(walk.lost for walk in (*sides.mated, *sides.nonmated) if walk.lost is not None),
+        unaccounted=sum(walked.unaccounted.values()),
     )
 
 

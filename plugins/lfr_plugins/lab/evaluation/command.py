@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from msgspec.structs import replace
+import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
@@ -23,13 +22,19 @@ from lfr_kernel.api import (
     recognition_settings,
 )
 from lfr_plugins.lab.evaluation.assembly import Inputs, assemble
+from lfr_plugins.lab.evaluation.bluelist import blue_list_report
+from lfr_plugins.lab.evaluation.bluelist_inputs import BlueListError, read_blue_list
+from lfr_plugins.lab.evaluation.bluelist_prose import show_blue_list
+from lfr_plugins.lab.evaluation.clips import watch_clips
+from lfr_plugins.lab.evaluation.following import stages_of
 from lfr_plugins.lab.evaluation.observation import Models, observe
 from lfr_plugins.lab.evaluation.protocol import ProtocolError, read_about, read_protocol
 from lfr_plugins.lab.evaluation.report import ModelFacts
 from lfr_plugins.lab.evaluation.screen import show
 from lfr_plugins.lab.evaluation.store import Store
 from lfr_plugins.lab.evaluation.views import VIEWS
-from lfr_plugins.lab.evaluation.writing import write
+from lfr_plugins.lab.evaluation.writing import write, write_blue_list
+from lfr_plugins.models.store import find_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +69,8 @@ Examples:
   lfr-kernel evaluate mine.csv --for van.toml --out new      as van.toml sets it, for the length of its list
   lfr-kernel evaluate mine.csv --for van.toml --against old  … and compare, person by person, with an earlier one
   lfr-kernel evaluate --for van.toml                         the protocol that van.toml names in [basis]
+  lfr-kernel evaluate --blue-list plan.csv --alerts alerts.jsonl --run run.json
+                                                             people seeded into the crowd of a finished deployment
 
 Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or profile."""
 )
@@ -75,7 +82,9 @@ Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or prof
 @click.option("--list-size", type=click.IntRange(1), help="People on the list that the threshold is for.")
 @click.option("--against", type=click.Path(path_type=Path, file_okay=False), help="Compare with this evaluation.")
 @click.option("--choices", is_flag=True, help="Try other ways to use the same faces, too.")
-@click.option("--mirror-live", is_flag=True, help="Average each passing face with its mirror image.")
+@click.option("--blue-list", type=click.Path(path_type=Path), help="CSV of planned passages of a finished deployment.")
+@click.option("--alerts", type=click.Path(path_type=Path), help="… with the alerts.jsonl of that deployment")
+@click.option("--run", "run_json", type=click.Path(path_type=Path), help="… and with the summary that --json printed.")
 @click.option("--out", type=click.Path(path_type=Path), default="evaluation", show_default=True, help="Folder for it.")
 @click.option("--cache", type=click.Path(path_type=Path), help="File that remembers what was seen on photographs.")
 @click.option("--no-cache", is_flag=True, help="Remember nothing.")
@@ -92,7 +101,9 @@ def evaluate(
     list_size: int | None,
     against: Path | None,
     choices: bool,
-    mirror_live: bool,
+    blue_list: Path | None,
+    alerts: Path | None,
+    run_json: Path | None,
     out: Path,
     cache: Path | None,
     no_cache: bool,
@@ -106,7 +117,19 @@ def evaluate(
     """
     registry: Registry = ctx.obj["registry"]
     console = Console(stderr=True, highlight=False)
-    profile = _profile(profile_path, registry, mirror_live=mirror_live)
+    if blue_list is not None or alerts is not None or run_json is not None:
+        if blue_list is None or alerts is None or run_json is None or protocol is not None:
+            raise click.UsageError("a blue list takes --blue-list, --alerts and --run, all three, and no protocol")
+        try:
+            found = blue_list_report(read_blue_list(blue_list, alerts, run_json))
+        except BlueListError as error:
+            raise WrongInputError(str(error)) from error
+        digest = write_blue_list(found, out)
+        if as_json:
+            click.echo((out / "report.json").read_bytes(), nl=False)
+        show_blue_list(found, digest, out, Console(highlight=False, stderr=as_json))
+        return
+    profile = _profile(profile_path, registry)
     path = protocol or _named(profile, profile_path)
     store_path = None if no_cache else cache or _default_cache()
     try:
@@ -119,7 +142,10 @@ def evaluate(
             _progress(console) as progress,
         ):
             photographs = [row for row in read.rows if not row.is_clip]
+            clips = [row for row in read.rows if row.is_clip]
             seen = observe([row.path for row in photographs], models, store, progress=progress("photographs"))
+            stages = stages_of(profile, registry, models.detector, models.embedder)
+            watched = watch_clips(clips, stages, store, progress=_of_clips(progress)) if clips else {}
         inputs = Inputs(
             protocol=read,
             about=described,
@@ -129,6 +155,8 @@ def evaluate(
             photographs=photographs,
             seen=seen,
             views=models.views,
+            in_clips=clips,
+            watched=watched,
             target=target or profile.basis.target_fpir,
             list_size=size,
         )
@@ -142,14 +170,10 @@ def evaluate(
     show(evaluated.report, digest, out, Console(highlight=False, stderr=as_json))
 
 
-def _profile(path: Path | None, registry: Registry, *, mirror_live: bool) -> Profile:
+def _profile(path: Path | None, registry: Registry) -> Profile:
     if path is not None:
-        profile, _ = load_profile(path, registry)
-    else:
-        profile, _ = parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())
-    if mirror_live:
-        profile = replace(profile, embedder=replace(profile.embedder, mirror_live=True))
-    return profile
+        return load_profile(path, registry)[0]
+    return parse_profile(DEFAULT, registry, source="the defaults", here=Path.cwd())[0]
 
 
 def _named(profile: Profile, path: Path | None) -> Path:
@@ -197,14 +221,22 @@ def _models(
             yield (
                 models,
                 (
-                    ModelFacts(plugin=profile.detector.plugin, sha256=detector.digest),
-                    ModelFacts(plugin=profile.embedder.plugin, sha256=embedder.digest),
+                    _facts(profile.detector, detector.digest),
+                    _facts(profile.embedder, embedder.digest),
                 ),
             )
         finally:
             embedder.close()
     finally:
         detector.close()
+
+
+def _facts(section: Any, digest: str) -> ModelFacts:
+    """Return which model a stage has, and what its card says that it was trained on."""
+    name = getattr(section.options, "model", None)
+    card = find_model(name).card if isinstance(name, str) else None
+    trained_on = card.training.data if card is not None and card.sha256 == digest else ""
+    return ModelFacts(plugin=section.plugin, model=card.name if card else "", sha256=digest, trained_on=trained_on)
 
 
 @contextmanager
@@ -222,6 +254,13 @@ def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int],
         yield shown
 
 
+def _of_clips(
+    progress: Callable[[str], Callable[[int, int], None]],
+) -> Callable[[float, int, int], None]:
+    """Return what shows the progress of clips: how many are done of how many, and no promise about the rest."""
+    shown = progress("clips")
+    return lambda _seconds, done, of: shown(done, of)
+
+
 def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lfr-kernel" / "evaluate.sqlite"
+    return platformdirs.user_cache_path("lfr-kernel") / "evaluate.sqlite"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfr_plugins.lab.evaluation.plots import group_plot
 from lfr_plugins.lab.evaluation.wording import (
     faces,
     per_cent,
@@ -95,8 +96,8 @@ def _head(report: Report, digest: str) -> Iterator[str]:
     rows = [
         ("report.json", f"SHA-256 `{digest}`"),
         ("protocol", f"{plain(data.protocol)}, {data.rows} rows, SHA-256 `{data.protocol_sha256}`"),
-        ("detector", f"{plain(report.detector.plugin)}, `{report.detector.sha256}`"),
-        ("embedder", f"{plain(report.embedder.plugin)}, `{report.embedder.sha256}`"),
+        ("detector", f"{plain(report.detector.model or report.detector.plugin)}, SHA-256 `{report.detector.sha256}`"),
+        ("embedder", f"{plain(report.embedder.model or report.embedder.plugin)}, SHA-256 `{report.embedder.sha256}`"),
         ("lfr-kernel", plain(report.lfr_kernel)),
     ]
     rows += [("data from", plain(data.source))] if data.source else []
@@ -253,7 +254,7 @@ def _group(one: GroupFigures) -> Iterator[str]:
         if test is not None:
             yield f"*{what}*: {_tested(test)}"
             yield ""
-    yield f"![Rates by group: {plain(one.group)}](plots/groups_{plain(one.group)}.svg)"
+    yield f"![Rates by group: {plain(one.group)}](plots/{group_plot(one.group)}.svg)"
     yield ""
 
 
@@ -292,6 +293,7 @@ def _losses(report: Report) -> Iterator[str]:
             ("pictures of people who pass", str(funnel.pictures)),
             ("of those not used", _reasons(funnel.lost)),
             ("passages of which nothing was searched", _reasons(funnel.never_searched)),
+            ("followed in clips, but not in the protocol", str(funnel.unaccounted)),
         ],
     )
     yield (

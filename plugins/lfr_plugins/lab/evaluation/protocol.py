@@ -2,7 +2,8 @@
 
     path,identity,role                          a photograph a line; all of one person and role are one passage
     path,identity,role,passage                  … or as many passages as the column names
-    path,identity,role,start_s,end_s            a clip, and when somebody is to be seen in it
+    path,identity,role,start_s,end_s            a clip, and when somebody is to be seen in it (from its first picture)
+    …,start_s,end_s,x0,y0,x1,y1                 … and where in the picture, px: for who is seen beside others
     …,group_sex,group_age                       what people said of themselves, never what software made of a face
 
 Roles: `watchlist` (listed), `filler` (listed, and expected nowhere), `mated` (passes, and is listed), `nonmated`
@@ -34,7 +35,8 @@ Role = Literal["watchlist", "filler", "mated", "nonmated"]
 LISTED: frozenset[Role] = frozenset({"watchlist", "filler"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts", ".m4v", ".mpg", ".mpeg"})
 COLUMNS = {"path", "identity", "role"}
-OPTIONAL = {"passage", "start_s", "end_s"}
+REGION = ("x0", "y0", "x1", "y1")
+OPTIONAL = {"passage", "start_s", "end_s", *REGION}
 GROUP = "group_"
 NOT_STATED = "not stated"
 """What to write of somebody who did not say: counted, and no group."""
@@ -59,6 +61,8 @@ class Row(Struct, frozen=True, kw_only=True):
     passage: str = ""
     start_s: float | None = None
     end_s: float | None = None
+    region: tuple[float, float, float, float] | None = None
+    """xyxy, px of the clip's pictures: where this person's face is between start and end; None: anywhere."""
     groups: Mapping[str, str] = {}
 
     @property
@@ -136,6 +140,7 @@ def read_protocol(path: Path, root: Path | None = None) -> Protocol:
     mistakes += verify_files(rows)
     mistakes += verify_roles(rows)
     mistakes += verify_groups(rows)
+    mistakes += verify_times(rows)
     if not rows and not mistakes:
         mistakes.append("line 1: expected photographs or clips below the header, found none")
     if mistakes:
@@ -197,7 +202,10 @@ def _header_mistakes(header: Sequence[str]) -> Iterator[str]:
         yield f"expected the columns path, identity and role, got {', '.join(header) or 'nothing'}"
     for name in dict.fromkeys(header):
         if name == GROUP or (name not in COLUMNS | OPTIONAL and not name.startswith(GROUP)):
-            yield f"unknown column {name!r}; expected passage, start_s, end_s, or one that begins with {GROUP}"
+            yield (
+                f"unknown column {name!r}; expected passage, start_s, end_s, {', '.join(REGION)}, or one that "
+                f"begins with {GROUP}"
+            )
         if header.count(name) > 1:
             yield f"column {name!r} stands there {header.count(name)} times"
 
@@ -227,6 +235,7 @@ def _row(cells: Mapping[str, str | None], line: int, root: Path, note: Callable[
         passage=values.get("passage", ""),
         start_s=_seconds(values, "start_s", line, note),
         end_s=_seconds(values, "end_s", line, note),
+        region=_region(values, line, note),
         groups={name.removeprefix(GROUP): value for name, value in values.items() if name.startswith(GROUP)},
     )
     times = (row.start_s, row.end_s)
@@ -236,6 +245,8 @@ def _row(cells: Mapping[str, str | None], line: int, root: Path, note: Callable[
         note(f"line {line}: expected start_s before end_s: when {row.identity} is to be seen in {row.name}")
     elif not row.is_clip and times != (None, None):
         note(f"line {line}: start_s and end_s go with clips ({', '.join(sorted(CLIPS))}), got {row.name}")
+    elif not row.is_clip and row.region is not None:
+        note(f"line {line}: {', '.join(REGION)} go with clips ({', '.join(sorted(CLIPS))}), got {row.name}")
     return row
 
 
@@ -250,6 +261,25 @@ def _seconds(values: Mapping[str, str], name: str, line: int, note: Callable[[st
         note(f"line {line}: expected {name} in seconds, 0 or more, got {values[name]!r}")
         return None
     return value
+
+
+def _region(
+    values: Mapping[str, str], line: int, note: Callable[[str], None]
+) -> tuple[float, float, float, float] | None:
+    written = [values.get(name, "") for name in REGION]
+    if not any(written):
+        return None
+    try:
+        left, top, right, bottom = (float(value) if value else math.nan for value in written)
+    except ValueError:
+        left = top = right = bottom = math.nan
+    if all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom:
+        return left, top, right, bottom
+    note(
+        f"line {line}: expected {', '.join(REGION)} in px, all four or none, x0 below x1 and y0 below y1, got "
+        + ", ".join(value or "nothing" for value in written)
+    )
+    return None
 
 
 def verify_files(rows: Sequence[Row]) -> list[str]:
@@ -320,4 +350,25 @@ def verify_groups(rows: Sequence[Row]) -> list[str]:
                     f"line {row.line}: {GROUP}{group} of {row.identity} is {value!r}, "
                     f"but in line {other.line} {other.groups[group]!r}"
                 )
+    return mistakes
+
+
+def verify_times(rows: Sequence[Row]) -> list[str]:
+    """Nobody is in a clip twice at a time, and of two people who are there at once one at least has a region."""
+    mistakes: list[str] = []
+    clips: dict[Path, list[tuple[float, float, Row]]] = {}
+    for row in rows:
+        if row.is_clip and row.start_s is not None and row.end_s is not None:
+            clips.setdefault(row.path, []).append((row.start_s, row.end_s, row))
+    for times in clips.values():
+        times.sort(key=lambda one: (one[0], one[2].line))
+        for number, (_, end_s, row) in enumerate(times):
+            for start_s, _, other in times[number + 1 :]:
+                if start_s >= end_s:
+                    break
+                where = f"line {other.line}: {other.identity} is to be seen in {other.name} while line {row.line} has"
+                if other.identity == row.identity:
+                    mistakes.append(f"{where} the same person there; write one line for the whole time")
+                elif other.region is None and row.region is None:
+                    mistakes.append(f"{where} {row.identity} there; say where with {', '.join(REGION)}, px")
     return mistakes

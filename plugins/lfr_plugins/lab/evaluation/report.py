@@ -50,6 +50,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     """Which model, by the digest of its weights."""
 
     plugin: str
+    model: str = ""
+    """Name of its card."""
     sha256: str
     trained_on: str = ""
     """As its card says."""
@@ -97,6 +99,8 @@ class LossFunnel(Struct, frozen=True, kw_only=True):
     used: int
     never_searched: Mapping[str, int]
     """Passages of which nothing could be searched, by reason: misses when mated, no alert when not."""
+    unaccounted: int = 0
+    """People (or what was taken for one) followed in clips of whom the protocol says nothing; they are not scored."""
 
 
 class Point(Struct, frozen=True, kw_only=True):

@@ -69,7 +69,7 @@ class Walk(Struct, frozen=True, kw_only=True, eq=False):
     passage: str
     faces: Faces
     lost: str | None = None
-    """Why nothing could be searched: `no_face`, or the most frequent gate."""
+    """Why nothing could be searched: `no_face`, `never_detected` (in a clip), or the most frequent gate."""
 
 
 class Gallery(Struct, frozen=True, kw_only=True, eq=False):

@@ -63,18 +63,17 @@ def show(report: Report, digest: str, folder: Path, console: Console) -> None:
 
 
 def _descriptive(report: Report) -> Table:
-    table = Table(title="descriptive: thresholds read from the same people", title_justify="left", box=None)
-    table.add_column("")
-    table.add_column("rank 1", justify="right")
-    targets = [point.target for point in report.descriptive[0].points]
-    for target in targets:
-        table.add_column(f"TPIR at {target_text(target)}", justify="right")
+    title = "descriptive TPIR, at thresholds read from the same people, for an FPIR of"
+    table = Table(title=title, title_justify="left", box=None)
+    points = report.descriptive[0].points
+    shown = [place for place in range(len(points)) if any(one.points[place].tpir for one in report.descriptive)]
+    for name in ("", "mated", "not", "rank 1", *(target_text(points[place].target) for place in shown)):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for one in report.descriptive:
-        cells = [
-            "-" if point.tpir is None or point.tpir.value is None else f"{point.tpir.value:.4f}" for point in one.points
-        ]
+        found = [one.points[place].tpir for place in shown]
+        cells = ["-" if rate is None or rate.value is None else f"{rate.value:.4f}" for rate in found]
         rank = "-" if one.rank_one.value is None else f"{one.rank_one.value:.3f}"
-        table.add_row(f"{faces(one.looks)} ({one.mated}/{one.nonmated})", rank, *cells)
+        table.add_row(faces(one.looks), str(one.mated), str(one.nonmated), rank, *cells)
     return table
 
 

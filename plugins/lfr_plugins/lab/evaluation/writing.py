@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lfr_kernel.api import PassingError
+from lfr_plugins.lab.evaluation.bluelist_prose import blue_list_prose
 from lfr_plugins.lab.evaluation.comparing import written_scores
 from lfr_plugins.lab.evaluation.page import page
 from lfr_plugins.lab.evaluation.plots import plots
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfr_plugins.lab.evaluation.assembly import Evaluated
+    from lfr_plugins.lab.evaluation.bluelist import BlueListReport
     from lfr_plugins.lab.evaluation.report import Report
 
-__all__ = ["encoded", "write"]
+__all__ = ["encoded", "write", "write_blue_list"]
 
 
-def encoded(report: Report) -> bytes:
+_MAYBE = ("plots/groups_*.svg", "plots/list_size.svg")
+"""What an earlier evaluation may have drawn, and this one may not."""
+
+
+def encoded(report: Report | BlueListReport) -> bytes:
     """Return report.json: the same report gives the same bytes."""
     return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
 
@@ -51,22 +57,39 @@ def write(evaluated: Evaluated, folder: Path) -> str:
         "scores.csv": written_scores(evaluated.table).encode(),
         **{f"plots/{name}.svg": picture.encode() for name, picture in pictures.items()},
     }
+    _put_all(files, folder, leaving=_MAYBE)
+    return digest
+
+
+def write_blue_list(report: BlueListReport, folder: Path) -> str:
+    """Write the report of a blue list, likewise; see `write`."""
+    content = encoded(report)
+    digest = hashlib.sha256(content).hexdigest()
+    text = blue_list_prose(report, digest)
+    _put_all(
+        {
+            "report.json": content,
+            "report.md": text.encode(),
+            "report.html": page(text, {}, title=f"Blue list of run {report.run}").encode(),
+        },
+        folder,
+    )
+    return digest
+
+
+def _put_all(files: dict[str, bytes], folder: Path, leaving: Sequence[str] = ()) -> None:
     try:
-        _put(files, folder)
+        _put(files, folder, leaving)
     except OSError as error:
         raise PassingError(
             f"the report cannot be written to {folder}: {error.strerror or error}; free some space, or name another "
             "folder with --out"
         ) from error
-    return digest
 
 
-_MAYBE = ("plots/groups_*.svg", "plots/list_size.svg")
-"""What an earlier report may have, and this one may not."""
-
-
-def _put(files: dict[str, bytes], folder: Path) -> None:
-    (folder / "plots").mkdir(parents=True, exist_ok=True)
+def _put(files: dict[str, bytes], folder: Path, leaving: Sequence[str]) -> None:
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
     inside = Path(tempfile.mkdtemp(prefix=".evaluation-", dir=folder))
     try:
         new, earlier = inside / "new", inside / "earlier"
@@ -77,8 +100,8 @@ def _put(files: dict[str, bytes], folder: Path) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        leaving = [path.relative_to(folder).as_posix() for pattern in _MAYBE for path in folder.glob(pattern)]
-        _exchange([*files, *(name for name in leaving if name not in files)], new, folder, earlier)
+        old = [path.relative_to(folder).as_posix() for pattern in leaving for path in folder.glob(pattern)]
+        _exchange([*files, *(name for name in old if name not in files)], new, folder, earlier)
     finally:
         shutil.rmtree(inside, ignore_errors=True)
 

@@ -161,7 +161,8 @@ def homogeneity(groups: Groups, *, permutations: int = 9999, seed: int = 0) -> H
     draws = stats.MonteCarloMethod(n_resamples=permutations, rng=np.random.default_rng(seed))
     found: Any = stats.fisher_exact(table, method=draws)
     method = f"Fisher, Freeman and Halton's exact test, {permutations} random tables"
-    return Homogeneity(p=float(found.pvalue), method=method, groups=len(checked))
+    # Where people are fewer than cells, scipy returns an array of one.
+    return Homogeneity(p=float(np.squeeze(found.pvalue)), method=method, groups=len(checked))
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ __all__ = ["CONFIDENCE", "Rate", "interval", "not_measurable", "people_needed", 
 CONFIDENCE = 0.95
 """Of every interval and bound that does not name another."""
 _MOST_PEOPLE = 10**12
+_NOTHING = 1e-9
+"""Of an event counts as none: the beta distribution overflows there, and its lower bound is 0 long before."""
 
 
 class Rate(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ def _check(events: float, n: float) -> None:
 
 
 def _low(events: float, n: float, tail: float) -> float:
-    bound: Any = stats.beta.ppf(tail, events, n - events + 1) if events > 0 else 0.0
+    bound: Any = stats.beta.ppf(tail, events, n - events + 1) if events > _NOTHING else 0.0
     return float(bound)
 
 
