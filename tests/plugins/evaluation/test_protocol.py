@@ -70,6 +70,11 @@ def test_a_byte_order_mark_and_carriage_returns_are_no_content(write: Write) -> 
     assert {row.role for row in read.rows} == {"watchlist", "mated", "nonmated"}
 
 
+def test_a_name_is_one_name_however_its_words_are_spaced(write: Write) -> None:
+    path = write("ada-1.jpg,ada  lovelace,watchlist", 'ada-2.jpg,"ada\rlovelace",mated', "eve-1.jpg,eve,nonmated")
+    assert [row.identity for row in read_protocol(path).rows] == ["ada lovelace", "ada lovelace", "eve"]
+
+
 def test_the_digest_is_of_the_bytes_of_the_file(write: Write) -> None:
     first = read_protocol(write(*GOOD)).digest
     assert read_protocol(write(*GOOD)).digest == first

@@ -212,6 +212,7 @@ def _header_mistakes(header: Sequence[str]) -> Iterator[str]:
 
 def _row(cells: Mapping[str, str | None], line: int, root: Path, note: Callable[[str], None]) -> Row | None:
     values = {name: (value or "").strip() for name, value in cells.items() if isinstance(name, str)}
+    values["identity"] = " ".join(values["identity"].split())  # scores.csv has one line a person
     if None in cells:
         note(f"line {line}: expected {len(values)} cells, got more; put quotes around a cell with a comma")
         return None
