@@ -151,7 +151,7 @@ def test_its_figures_are_of_everybody(ran: Ran) -> None:
 
 def test_two_runs_without_a_memory_give_the_same_bytes_in_another_process_too(ran: Ran, tmp_path: Path) -> None:
     options = ("--about", ran.about, "--no-cache", "--out", tmp_path, "--target", "0.05", "--json")
-    finished = subprocess.run(
+    finished = subprocess.run(  # noqa: S603  (this interpreter, and the test's own arguments)
         [sys.executable, "-c", "from lfr_kernel.cli import script; script()", "evaluate", ran.protocol, *options],
         capture_output=True,
         check=True,
