@@ -121,14 +121,17 @@ def test_few_people_make_a_report_that_says_what_it_cannot(listed: int, mated: i
     assert len(report.choices) == 7
 
 
-def test_a_target_that_is_met_below_every_threshold_is_no_error() -> None:
-    """People who resemble nobody, and a high target: thresholds would lie below the least one there may be."""
-    inputs = made_up(listed=20, mated=20, nonmated=100, noise=0.1, groups=GROUPS, target=0.5)
+@pytest.mark.parametrize(("target", "recommended"), [(0.5, FLOOR), (0.025, None)])
+def test_a_target_that_is_met_below_every_threshold_is_no_error(target: float, recommended: float | None) -> None:
+    """People who resemble nobody: thresholds read from them lie below the least one that there may be."""
+    inputs = made_up(listed=20, mated=20, nonmated=100, noise=0.1, groups=GROUPS, target=target)
     spread = np.eye(200, dtype=np.float32)[[*range(20), *np.repeat(range(20), 2), *np.repeat(range(20, 120), 2)]]
     inputs = changed(inputs, plain=spread, mirrored=spread, others=np.zeros((0, 2, len(spread), 200), np.float32))
     report = assemble(inputs, with_choices=True).report
-    assert report.recommendation.threshold == FLOOR
+    assert report.recommendation.threshold == recommended
     assert report.groups[0].threshold == FLOOR
+    assert report.list_growth is not None
+    assert report.list_growth.threshold == FLOOR
     assert report.transferred[0].note
     assert report.histogram.unsearched_nonmated == 0
     assert report.histogram.nonmated[0] == 100
