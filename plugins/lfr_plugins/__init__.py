@@ -223,7 +223,7 @@ def lfr_plugins() -> Sequence[Plugin]:
         CommandPlugin(
             name="evaluate",
             api=API_VERSION,
-            summary="measure recognition on listed, mated and non-mated people, and recommend a threshold",
+            summary="measure recognition, counted by people, and recommend a threshold",
             create=_evaluate,
         ),
         CommandPlugin(
