@@ -43,7 +43,7 @@ from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder, embed_crops
 from lfr_kernel.stages.index import Candidates, Index
 from lfr_kernel.stages.measure import Quantiles
-from lfr_kernel.stages.pooling import Added, Pool, required_similarity
+from lfr_kernel.stages.pooling import Added, Pool, early_margin_of
 from lfr_kernel.stages.quality import EnrolmentGates, FaceQualities, Gate, Gates, face_qualities, gated
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
@@ -119,6 +119,7 @@ __all__ = [
     "Wanted",
     "decode",
     "describe",
+    "early_margin_of",
     "embed_crops",
     "face_qualities",
     "find_photos",
@@ -136,7 +137,6 @@ __all__ = [
     "read_photograph",
     "read_profile",
     "recognition_settings",
-    "required_similarity",
     "resemblances",
     "run_profile",
     "similarity_transforms",

@@ -119,7 +119,7 @@ def recognition_settings(profile: Profile) -> dict[str, Setting]:
     and choices stand as they are; free text and lists as a digest, for they may hold a path or a secret, and reports
     are handed around.
     What is not set (None, or empty) is left out, and so is `device`, and what its plugin marks as having no say
-    (see `lfr_kernel.api.Plugin`).
+    (see `lfr_kernel.api.Plugin`). What its config says with a property `recognition` counts, too.
 
     Args:
         profile: as `load_profile` returned it.
@@ -133,6 +133,7 @@ def recognition_settings(profile: Profile) -> dict[str, Setting]:
         section = getattr(profile, stage)
         found[stage] = section.plugin
         found |= _settings(stage, section.options)
+        found |= {f"{stage}.{name}": value for name, value in getattr(section.options, "recognition", {}).items()}
     return dict(sorted(found.items()))
 
 

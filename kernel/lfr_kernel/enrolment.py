@@ -67,10 +67,11 @@ def find_photos(folders: str | Sequence[str]) -> list[Photo]:
     """List the photographs: a file is a person, a sub-folder is a person with several.
 
     Raises:
-        EnrolmentError: a folder is missing, cannot be read or holds no photograph; a photograph is empty, or in a
-            format that is not read.
+        EnrolmentError: a folder is missing, cannot be read or holds no photograph; a name stands in two folders; a
+            photograph is empty, or in a format that is not read.
     """
     photos: list[Photo] = []
+    where: dict[str, Path] = {}
     for folder in [folders] if isinstance(folders, str) else folders:
         root = Path(folder).expanduser()
         try:
@@ -81,6 +82,13 @@ def find_photos(folders: str | Sequence[str]) -> list[Photo]:
             raise EnrolmentError(f"watchlist {root} is a file, expected a folder of photographs") from None
         except PermissionError as error:
             raise EnrolmentError(f"watchlist folder {error.filename} cannot be read: {error.strerror}") from None
+        for photo in found:
+            other = where.setdefault(photo.person, root)
+            if other != root:
+                raise EnrolmentError(
+                    f"watchlist {photo.person!r} stands in {other} and in {root}: expected each person in one folder, "
+                    "since photographs of one name are taken for one person; rename one, or put them into one folder"
+                )
         if not found:
             raise EnrolmentError(f"watchlist folder {root} holds no photograph ({', '.join(sorted(SUFFIXES))})")
         photos += found
@@ -172,7 +180,13 @@ async def enrol(
     ordered = [results[number] for number in range(len(photos))]
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
     rejected = [result for result in ordered if isinstance(result, Rejected)]
-    watchlist = Watchlist(enrolled, rejected, digest=embedder.digest, dimension=embedder.dimension)
+    watchlist = Watchlist(
+        enrolled,
+        rejected,
+        digest=embedder.digest,
+        dimension=embedder.dimension,
+        offered=[photo.person for photo in photos],
+    )
     if photos and not len(watchlist):
         reasons = "; ".join(f"{one.photo}: {one.reason}" for one in watchlist.rejected[:5])
         raise EnrolmentError(f"nobody could be enrolled, all {len(photos)} photographs were rejected: {reasons}")
@@ -190,20 +204,16 @@ def _enrol_one(
         return Rejected(photo=name, reason=f"expected exactly one face, found {found}")
     width, height = embedder.crop_size
     affine = similarity_transforms(faces.landmarks, embedder.landmark_template)[0]
-    portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
-    measured = face_qualities(faces.boxes, faces.landmarks, faces.confidences, portrait.array[np.newaxis])
-    (gate,) = gated(measured, gates)
-    if gate is not None:
-        portrait.erase()
-        return Rejected(photo=name, reason=f"{gate}: {explained(gate, measured, 0, gates)}")
     crop = picture.patch(affine, (width, height))
     try:
-        template = embed_crops(embedder, crop[None], mirrored=True)
-    except BaseException:
-        portrait.erase()
-        raise
+        measured = face_qualities(faces.boxes, faces.landmarks, faces.confidences, crop[np.newaxis])
+        (gate,) = gated(measured, gates)
+        if gate is not None:
+            return Rejected(photo=name, reason=f"{gate}: {explained(gate, measured, 0, gates)}")
+        template = embed_crops(embedder, crop[np.newaxis], mirrored=True)
     finally:
         crop.fill(0)
+    portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
     return Enrolled(
         person=photo.person,
         photo=name,

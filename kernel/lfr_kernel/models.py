@@ -78,11 +78,14 @@ class Models:
         """
         model = await lane.run(self._create, stage, section, deadline_s=LOAD_S, discard=_close)
         self._held.append(model)
-        loaded = self.loaded[stage] = describe_model(model, self._registry.origin(stage, section.plugin))
-        self._log(
-            "model_loaded", stage=stage, plugin=loaded.plugin, model=loaded.digest[:SHOWN_DIGITS], device=loaded.device
-        )
+        self._loaded(stage, describe_model(model, self._registry.origin(stage, section.plugin)))
         return model
+
+    def _loaded(self, stage: str, model: ModelSummary) -> None:
+        self.loaded[stage] = model
+        self._log(
+            "model_loaded", stage=stage, plugin=model.plugin, model=model.digest[:SHOWN_DIGITS], device=model.device
+        )
 
     def handed_over(self, model: T, stage: str, section: Any) -> Callable[[], T]:
         """Return what creates a model for its host: the first time, the one that made the watchlist."""
@@ -98,7 +101,7 @@ class Models:
             except LfrError:
                 anew.close()
                 raise
-            self.loaded[stage] = described
+            self._loaded(stage, described)
             return cast("T", anew)
 
         return create

@@ -80,7 +80,8 @@ class Plugin(Struct, frozen=True, kw_only=True, eq=False):
 
     Options of detector, embedder and tracker are what an evaluation report holds for: one that has no say in who is
     recognised (threads, a path whose content the model's digest covers) is marked `Meta(extra={"recognition": False})`;
-    `device` needs no mark. A tracker's may have a property `looks`: how many faces of a passage it asks for at most,
+    `device` needs no mark. A config may have a property `recognition`, a mapping of what else has a say (how a model is
+    used, by its card). A tracker's may have a property `looks`: how many faces of a passage it asks for at most,
     None for no limit; without it there is none.
     """
 

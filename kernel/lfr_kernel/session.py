@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from msgspec import Struct, structs
 
-from lfr_kernel.citation import read_cited, rests_on
+from lfr_kernel.citation import most_looks, read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
 from lfr_kernel.memory import limit_arenas
@@ -177,6 +177,8 @@ class Session:
         )
         for rejected in self._watchlist.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
+        for person in self._watchlist.unlisted:
+            self._listener.log("person_not_listed", person=person)
         for finding in self._watchlist.findings:
             self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
         self.basis = rests_on(
@@ -272,6 +274,7 @@ class Session:
             dimension=embedder.dimension,
             threshold=profile.watchlist.threshold,
             early_margin=profile.watchlist.early_margin,
+            looks=most_looks(profile),
             deadline_s=deadline_s,
         )
         self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit), basis=str(self.basis))

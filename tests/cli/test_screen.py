@@ -83,6 +83,7 @@ def summary(**changes: Any) -> Summary:
             people=444,
             photographs=500,
             rejected={f"person-{number}/1.jpg": "expected exactly one face, found no face" for number in range(7)},
+            unlisted=("person-0",),
             resemblances=(
                 Finding(kind="duplicate", photo="ada/1.jpg", person="ada", other="eve/2.jpg", similarity=0.81),
             ),

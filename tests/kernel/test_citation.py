@@ -25,6 +25,7 @@ from lfr_kernel.citation import CitationError, read_cited, rests_on
 from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.plugins import Installed
 from lfr_kernel.profile import BasisSection
+from lfr_plugins.models import load_card
 
 if TYPE_CHECKING:
     from lfr_kernel.profile import Profile
@@ -174,11 +175,13 @@ def test_the_settings_of_the_built_in_pipeline(registry: Registry, tmp_path: Pat
     settings = recognition_settings(profile(registry, tmp_path))
     assert settings == {
         "detector": "onnx",
+        "detector.card": load_card("retinaface_mnet025").use_digest(),
         "detector.confidence": 0.6,
         "detector.longest_side": 640,
         "detector.max_faces": 128,
         "early_margin": 0.06,
         "embedder": "onnx",
+        "embedder.card": load_card("mobilefacenet").use_digest(),
         "enrolment.min_confidence": 0.8,
         "enrolment.min_face_px": 48.0,
         "enrolment.min_frontality": 0.1,
@@ -252,9 +255,9 @@ def test_a_profile_is_held_to_the_report_it_cites(registry: Registry, tmp_path: 
     models: dict[str, Any] = {"detector": "d" * 64, "embedder": "e" * 64}
     good = profile(registry, tmp_path, cite)
     cited = read_cited(good.basis)
-    basis = rests_on(good, cited, listed=22, **models)
+    basis = rests_on(good, cited, listed=20, **models)
     assert (basis.state, basis.report, basis.report_class) == ("covered", section.digest, "operational")
-    assert rests_on(good, cited, listed=23, **models).reasons == ("list of 23, tested with 20",)
+    assert rests_on(good, cited, listed=21, **models).reasons == ("list of 21, tested with 20",)
     assert rests_on(good, cited, listed=None, detector=None, embedder="f" * 64).reasons == (
         "embedder ffffffff…, tested with eeeeeeee…",
     )

@@ -37,6 +37,7 @@ def a_card(weights: bytes, **facts: Any) -> dict[str, Any]:
         "sha256": hashlib.sha256(weights).hexdigest(),
         "summary": "A small model for tests.",
         "licence": "CC0-1.0",
+        "use": "any",
         "origin": "Made by the test.",
         "limits": ["It recognises nobody."],
         "training": {"data": "None.", "provenance": "None."},

@@ -158,6 +158,7 @@ class World:
             dimension=embedder.dimension,
             threshold=0.6,
             early_margin=0.06,
+            looks=None,
             deadline_s=1.0,
         )
         self.evidence = EvidenceStore(lambda _: np.zeros((4, 4, 3), np.uint8))

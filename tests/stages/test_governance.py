@@ -74,7 +74,7 @@ def test_a_photograph_that_disagrees_with_its_persons_others_is_not_used() -> No
     watchlist = Watchlist(people, [], digest="d", dimension=4)
     assert watchlist.templates.array[0] == pytest.approx(unit(unit(1)[0] + unit(1, 0.2)[0], unit(1, 0.2)[1]))
     assert [one.photo for one in watchlist.rejected] == ["ada/3.png"]
-    assert "disagrees with the other photographs of ada (similarity 0.00)" in watchlist.rejected[0].reason
+    assert "disagrees with the other photographs of ada, the nearest of which is ada/" in watchlist.rejected[0].reason
     assert watchlist.photographs == 2
 
 

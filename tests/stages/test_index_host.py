@@ -25,7 +25,7 @@ from lfr_kernel.messages import (
 )
 from lfr_kernel.runtime import ActorError, Inlet, PermanentError, System
 from lfr_kernel.stages.index import Gallery, IndexHost
-from lfr_kernel.stages.pooling import required_similarity
+from lfr_kernel.stages.pooling import early_margin_of
 from lfr_kernel.testing.fakes import Faults, NumpyIndex, digest_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,13 @@ class Made(list[NumpyIndex]):
 
 
 def hosted_index(create: Callable[[], NumpyIndex], lane: TimedLane, **more: Any) -> IndexHost:
-    settings: dict[str, Any] = {"gallery": a_gallery(), "digest": DIGEST, "threshold": THRESHOLD, "early_margin": 0.0}
+    settings: dict[str, Any] = {
+        "gallery": a_gallery(),
+        "digest": DIGEST,
+        "threshold": THRESHOLD,
+        "early_margin": 0.0,
+        "looks": None,
+    }
     settings |= more
     return IndexHost(create, lane, dimension=D, deadline_s=5, **settings)
 
@@ -257,6 +263,35 @@ async def test_what_is_over_the_threshold_alerts_when_the_passage_is_over(
         assert not leftovers(hosted)
 
 
+async def test_nobody_waits_for_the_end_when_no_more_faces_will_come(host: HostFunction, lane: TimedLane) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1, looks=2)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        assert not matches(hosted)
+        await hosted.send(probe(1, like_ada(0.62)))
+        assert matches(hosted) == [("p", "ada")], "the second face is the last"
+
+
+async def test_what_did_not_alert_was_never_over_what_it_took(host: HostFunction, lane: TimedLane) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.65)))
+        await hosted.send(probe(1, like_ada(0.3)), end(2))
+        (outcome,) = hosted.caught(Outcome)
+        assert outcome.verdict is Verdict.NOT_MATCHED
+        assert outcome.best_similarity is not None
+        assert 0.5 < outcome.best_similarity < THRESHOLD
+
+
+async def test_a_recall_erases_what_waited_for_the_end_at_once(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.1)) as hosted:
+        await hosted.send(probe(0, like_ada(0.62)))
+        crops = [one for one in leftovers(hosted) if one.array.ndim == 3]
+        assert crops
+        await hosted.ask(Recall(person="ada"))
+        assert all(one.is_erased for one in crops)
+
+
 async def test_what_was_over_the_threshold_once_but_not_in_the_end_does_not_alert(
     host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
 ) -> None:
@@ -293,13 +328,11 @@ async def test_a_failure_erases_what_waited_for_the_end(
 
 
 @given(
-    threshold=st.floats(0.2, 0.9),
     margin=st.floats(0, 0.5),
     faces=st.integers(1, 64),
 )
-def test_the_boundary_narrows_towards_the_threshold(threshold: float, margin: float, faces: int) -> None:
-    required = required_similarity(threshold, margin, faces)
-    assert threshold <= required_similarity(threshold, margin, faces + 1) <= required <= threshold + margin
+def test_the_boundary_narrows_towards_the_threshold(margin: float, faces: int) -> None:
+    assert 0 <= early_margin_of(margin, faces + 1) <= early_margin_of(margin, faces) <= margin
 
 
 # ---- books --------------------------------------------------------------------------------------------------------

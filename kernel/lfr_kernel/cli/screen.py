@@ -177,7 +177,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     row("watchlist", _watchlist(summary))
     rejected = [clean(f"{photo}: {reason}") for photo, reason in summary.watchlist.rejected.items()]
     resembling = [clean(str(finding)) for finding in summary.watchlist.resemblances]
-    for name, texts in (("rejected", rejected), ("look at", resembling)):
+    unlisted = list(map(clean, summary.watchlist.unlisted))
+    for name, texts in (("NOT LISTED", unlisted), ("rejected", rejected), ("look at", resembling)):
         more = len(texts) - REJECTED_SHOWN
         rest = [f"and {more} more: see --json"] if more > 0 else []
         if texts:

@@ -42,7 +42,7 @@ class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedder: Digest
     """SHA-256 of the embedder's weights."""
     listed: Annotated[int, Meta(ge=1)]
-    """People on the tested list."""
+    """People on the list that the threshold is for."""
     looks: Annotated[int, Meta(ge=1)]
     """Most faces that were pooled in one passage."""
     target_fpir: Annotated[float, Meta(gt=0, le=1)]
@@ -124,8 +124,8 @@ def _departures(tested: Coverage, now: InForce) -> Iterator[str]:
     ):
         if model is not None and model != other:
             yield f"{name} {model[:8]}…, tested with {other[:8]}…"
-    # FPIR grows in proportion to the list; a tenth more is within what a test's own interval leaves open.
-    if now.listed is not None and now.listed * 10 > tested.listed * 11:
+    # FPIR grows in proportion to the list. A report for a list longer than its own (by a tenth at most) says so.
+    if now.listed is not None and now.listed > tested.listed:
         yield f"list of {now.listed}, tested with {tested.listed}"
     if now.looks is None or now.looks > tested.looks:
         yield f"{'unlimited' if now.looks is None else now.looks} looks, tested with {tested.looks}"

@@ -1,12 +1,13 @@
 """Vetting a list: which photographs disagree with their own person, and which resemble somebody else's. Pure numpy.
 
 One bad photograph matches strangers, and one person under two names halves what each is worth. What is found is shown
-with reference and similarity, for a person to judge: nobody is taken off a list because of a score. Only a photograph
-that disagrees with its own person's others is not used, since the template they make together would be nobody's.
+with reference and similarity, for a person to judge: nobody is taken off a list for resembling somebody else. Only a
+photograph that disagrees with its own person's others is refused, since the template they make together would be
+nobody's; whoever has none left is named as not listed.
 
 The limits were read from LFW with the bundled embedder, mirror images averaged in: of 2,299 pairs of photographs of
 one person 1 in 1,000 is less alike than 0.35 (the least 0.28); of 98,346 pairs of two people 1 in 100 is more alike
-than 0.34, 1 in 10,000 more than 0.53, and the most alike 0.61.
+than 0.34, 1 in 10,000 more than 0.53, and the most alike 0.61. Another embedder may need others.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _BLOCK = 512
 """Rows compared at a time, so that ten thousand photographs need no matrix of all pairs."""
 
 TEXTS = {
-    "self_outlier": "disagrees with the other photographs of {person}",
+    "self_outlier": "disagrees with the other photographs of {person}, the nearest of which is {other}",
     "duplicate": "may show {other}: one person under two names, twins, or one picture twice",
     "clash": "is nearer to {other} than to the other photographs of {person}",
 }
@@ -46,7 +47,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     other: str
     """The photograph that it resembles; for `self_outlier` the nearest one of the same person."""
     similarity: float
-    """Cosine with that one; for `self_outlier` with the mean of the person's others."""
+    """Cosine with that one."""
 
     def __str__(self) -> str:
         text = TEXTS[self.kind].format(person=self.person, other=self.other)
@@ -77,38 +78,44 @@ def pool_photographs(templates: NDArray[np.float32], out: NDArray[np.float32]) -
 def outliers(templates: NDArray[np.float32], persons: Sequence[str], photos: Sequence[str]) -> dict[int, Finding]:
     """Find the photographs that disagree with the others of their person.
 
+    Photographs that agree, directly or through others, are one group. The largest one stands if it holds more than
+    half of them; otherwise nobody can say who of them is the person, and all are named. Their order has no say.
+
     Args:
         templates: float32 [N, D], L2-normalised.
         persons: whose each is.
         photos: what each is called.
 
     Returns:
-        By row. Of three or more the least fitting one is taken away until the rest agree; where two disagree, nobody
-        can say which is the right one, and both are named.
+        By row.
     """
     found: dict[int, Finding] = {}
-    for person, listed in _by_person(persons).items():
-        rows = list(listed)
-        while len(rows) > 1:
-            own = templates[rows]
-            rest = own.sum(axis=0) - own
-            fits = (own * rest).sum(axis=1) / np.maximum(np.linalg.norm(rest, axis=1), 1e-6)
-            worst = int(fits.argmin())
-            if fits[worst] >= OUTLIER_BELOW:
-                break
-            leaving = list(rows) if len(rows) == 2 else [rows[worst]]  # noqa: PLR2004  (which of two is right?)
-            for row in leaving:
-                others = [one for one in rows if one != row]
-                nearest = others[int((templates[others] @ templates[row]).argmax())]
-                found[row] = Finding(
-                    kind="self_outlier",
-                    photo=photos[row],
-                    person=person,
-                    other=photos[nearest],
-                    similarity=round(float(fits[rows.index(row)]), 4),
-                )
-            rows = [row for row in rows if row not in leaving]
+    for person, rows in _by_person(persons).items():
+        alike = templates[rows] @ templates[rows].T
+        groups = _groups(alike >= OUTLIER_BELOW)
+        largest = max(groups, key=len)
+        standing = largest if 2 * len(largest) > len(rows) else set()
+        np.fill_diagonal(alike, -np.inf)
+        for place in sorted(set(range(len(rows))) - standing):
+            nearest = int(alike[place].argmax())
+            found[rows[place]] = Finding(
+                kind="self_outlier",
+                photo=photos[rows[place]],
+                person=person,
+                other=photos[rows[nearest]],
+                similarity=round(float(alike[place, nearest]), 4),
+            )
     return found
+
+
+def _groups(agree: NDArray[np.bool_]) -> list[set[int]]:
+    """Return the connected parts of a symmetric relation, bool [M, M]."""
+    groups: list[set[int]] = []
+    for place in range(len(agree)):
+        joined = [group for group in groups if agree[place, sorted(group)].any()]
+        groups = [group for group in groups if group not in joined]
+        groups.append({place}.union(*joined))
+    return groups
 
 
 def resemblances(templates: NDArray[np.float32], persons: Sequence[str], photos: Sequence[str]) -> list[Finding]:
@@ -137,7 +144,8 @@ def resemblances(templates: NDArray[np.float32], persons: Sequence[str], photos:
         nearer = (nearest_own > -np.inf) & (others.max(axis=1, initial=-np.inf) > nearest_own)
         for row in np.flatnonzero(nearer).tolist():
             column = int(others[row].argmax())
-            if others[row, column] < DUPLICATE_AT:
+            is_told = any({row + start, column} == {one, other} for _, one, other, _ in pairs)
+            if others[row, column] < DUPLICATE_AT and not is_told:
                 pairs.append(("clash", start + row, column, float(alike[row, column])))
     return [
         Finding(

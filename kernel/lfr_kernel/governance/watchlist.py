@@ -42,12 +42,25 @@ class Watchlist:
     """Who is looked for: one row a person, whatever the number of photographs. Owns templates and portraits."""
 
     def __init__(
-        self, enrolled: Sequence[Enrolled], rejected: Sequence[Rejected], *, digest: str, dimension: int
+        self,
+        enrolled: Sequence[Enrolled],
+        rejected: Sequence[Rejected],
+        *,
+        digest: str,
+        dimension: int,
+        offered: Sequence[str] = (),
     ) -> None:
         """Take over what was enrolled with the model `digest`: vet it, and make one template of each person.
 
         A photograph that disagrees with the others of its person is not used, and is rejected with its reason. What
         resembles somebody else's is only told, in `findings`. The portrait of a person is the best photograph.
+
+        Args:
+            enrolled: photographs that were taken in; their templates are erased, their portraits taken over.
+            rejected: photographs that were not.
+            digest: of the model.
+            dimension: D, of its templates.
+            offered: everybody who was to be listed, also those of whom nothing was taken in.
         """
         photos = np.zeros((len(enrolled), dimension), np.float32)
         for row, one in zip(photos, enrolled, strict=True):
@@ -65,6 +78,8 @@ class Watchlist:
             self.rejected = (*rejected, *(Rejected(photo=one.photo, reason=str(one)) for one in unfit.values()))
             self.persons = tuple(used)
             """Who each row is."""
+            self.unlisted = tuple(dict.fromkeys(one for one in (*offered, *persons) if one not in used))
+            """People of whom no photograph could be used."""
             self.photographs = sum(map(len, used.values()))
             """How many were used."""
             self.digest = digest

@@ -75,7 +75,9 @@ class Outcome(Struct, frozen=True, kw_only=True, tag=True):
     seconds: float = 0.0
     first_probe_s: float | None = None
     best_similarity: float | None = None
-    """The highest pooled similarity to anybody listed; None when nothing was searched."""
+    """The highest pooled similarity to anybody listed that counted: after the last face, or earlier, less what an early
+    look must have over the threshold. So it reaches the threshold only if the passage alerted. None when nothing was
+    searched."""
     asked: int = 0
     """How many faces were asked to be embedded; 0 also where the end of the passage is not known."""
     outliers: int = 0

@@ -25,7 +25,7 @@ from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
 from lfr_kernel.stages.gallery import Gallery, Roll
 from lfr_kernel.stages.ledger import Entry, Ledger
 from lfr_kernel.stages.measure import Durations, Quantiles
-from lfr_kernel.stages.pooling import Added, required_similarity
+from lfr_kernel.stages.pooling import Added, early_margin_of
 from lfr_kernel.stages.tally import IndexedFacts, IndexedTally
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidates", "Gallery", "Index", "IndexFacts", "IndexHost"]
 
 CANDIDATES = 8
-"""How many entries are asked for: a person may be listed with several photographs."""
+"""How many entries are asked for: a passage may resemble several people who are listed."""
 
 
 class Candidates(Struct, frozen=True, kw_only=True, eq=False):
@@ -104,8 +104,8 @@ class IndexHost(Actor):
     """Pools the templates of each passage, searches the pools as they grow, and settles each passage once.
 
     A match goes out once per passage and person: as soon as the pooled similarity is over the threshold by a margin
-    that narrows as the pool grows, or when the passage is over and it has reached the threshold itself (see
-    `required_similarity`). A template that matches nobody is overwritten here, together with its crop.
+    that narrows as the pool grows (see `early_margin_of`), or when no more faces of the passage will come and it has
+    reached the threshold itself. A template that matches nobody is overwritten here, together with its crop.
     """
 
     consumes = (
@@ -127,6 +127,7 @@ class IndexHost(Actor):
         dimension: int,
         threshold: float,
         early_margin: float,
+        looks: int | None,
         deadline_s: float,
     ) -> None:
         """Host an index.
@@ -139,6 +140,7 @@ class IndexHost(Actor):
             dimension: D, of its templates.
             threshold: pooled cosine from which a passage matches.
             early_margin: what is asked for in addition, divided by the number of faces pooled, until it is over.
+            looks: after how many faces no more are asked for; None when the tracker does not say.
             deadline_s: for one search.
         """
         super().__init__("index")
@@ -149,6 +151,7 @@ class IndexHost(Actor):
         self._dimension = dimension
         self._threshold = threshold
         self._early_margin = early_margin
+        self._looks = looks
         self._deadline_s = deadline_s
         self._index: Index | None = None
         self._roll = Roll()
@@ -238,7 +241,7 @@ class IndexHost(Actor):
         What has waited for the end of its passage matches now, unless the passage was cut short for a `reason`.
         """
         for entry in entries:
-            for person in [] if reason else [one for one in entry.pending if not self._roll.is_recalled(one)]:
+            for person in [] if reason else tuple(entry.pending):
                 entry.alerted.add(person)
                 self._untold.append(entry.pending.pop(person))
             self._untold.append(self._ledger.settle(entry, reason))
@@ -271,13 +274,14 @@ class IndexHost(Actor):
         ):
             self._tallies[entry.camera].searched += not entry.searched
             entry.searched = entry.pool.count
-            if rows and rows[0] >= 0:
-                entry.best = similarities[0] if entry.best is None else max(entry.best, similarities[0])
             await self._judge(entry, probe, rows, similarities)
 
     async def _judge(self, entry: Entry, probe: Probe, rows: Sequence[int], similarities: Sequence[float]) -> None:
         """Let go out what is sure enough already, and keep for the end of the passage what is over the threshold."""
-        required = required_similarity(self._threshold, self._early_margin, entry.pool.count)
+        is_last = self._looks is not None and probe.number + 1 >= self._looks
+        margin = 0.0 if is_last else early_margin_of(self._early_margin, entry.pool.count)
+        if rows and rows[0] >= 0:
+            entry.note(similarities[0], margin)
         pending: dict[str, Match] = {}
         sure: dict[str, Match] = {}
         for row, similarity in zip(rows, similarities, strict=True):
@@ -286,12 +290,17 @@ class IndexHost(Actor):
             person = self._roll.person(row)
             is_news = person not in entry.alerted and person not in {*pending, *sure}
             if is_news and not self._roll.is_recalled(person):
-                into = sure if similarity >= required else pending
+                into = sure if similarity >= self._threshold + margin else pending
                 into[person] = self._match(entry, probe, row, similarity)
         entry.await_end(pending)
-        entry.alerted.update(sure)
-        for match in sure.values():
-            await self.emit(match)
+        try:
+            for person in tuple(sure):
+                entry.alerted.add(person)
+                await self.emit(sure.pop(person))
+        except BaseException:
+            for match in sure.values():
+                match.erase()
+            raise
 
     def _match(self, entry: Entry, probe: Probe, row: int, similarity: float) -> Match:
         return Match(
@@ -327,6 +336,8 @@ class IndexHost(Actor):
     async def _recall(self, person: str) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
         rows = self._roll.recall(person)
+        for entry in self._ledger:
+            entry.drop(person)
         if rows:
             entries = np.asarray(rows, np.int64)
             await self._lane.run(self._index.remove, entries, deadline_s=self._deadline_s)

@@ -31,9 +31,10 @@ class Entry:
     __slots__ = (
         "alerted",
         "answered",
-        "best",
         "camera",
+        "early",
         "end",
+        "last",
         "lost",
         "outliers",
         "passage",
@@ -57,13 +58,31 @@ class Entry:
         self.alerted: set[str] = set()
         self.pending: dict[str, Match] = {}
         """By person: over the threshold after the last face, but not by as much as an early alert takes."""
-        self.best: float | None = None
+        self.early: float | None = None
+        self.last: float | None = None
         self.end: Passage | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether it is over and nothing of it is still on its way."""
         return self.end is not None and self.answered + sum(self.lost.values()) >= self.end.probes
+
+    @property
+    def best(self) -> float | None:
+        """The highest similarity that counted: after the last face, or earlier less the margin asked for then."""
+        known = [one for one in (self.early, self.last) if one is not None]
+        return max(known, default=None)
+
+    def note(self, similarity: float, margin: float) -> None:
+        """Note the highest similarity after one more face, and what it must have over the threshold at this look."""
+        self.early = similarity - margin if self.early is None else max(self.early, similarity - margin)
+        self.last = similarity
+
+    def drop(self, person: str) -> None:
+        """Erase what waits for somebody who was recalled."""
+        match = self.pending.pop(person, None)
+        if match is not None:
+            match.erase()
 
     def await_end(self, pending: dict[str, Match]) -> None:
         """Keep what waits for the end of the passage, in place of what did before."""

@@ -12,7 +12,7 @@ from lfr_kernel.messages import Biometric
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DISAGREE_BELOW", "SAME_AS_HELD", "Added", "Pool", "required_similarity"]
+__all__ = ["DISAGREE_BELOW", "SAME_AS_HELD", "Added", "Pool", "early_margin_of"]
 
 DISAGREE_BELOW = 0.15
 """Cosine with the pool under which a face does not look like the rest. Two faces of one person seldom go there (a
@@ -21,8 +21,8 @@ SAME_AS_HELD = 0.4
 """Cosine between two faces held back from which they are taken for one other person."""
 
 
-def required_similarity(threshold: float, early_margin: float, faces: int) -> float:
-    """Return the similarity from which a passage that is not over yet alerts: threshold + early_margin / faces.
+def early_margin_of(early_margin: float, faces: int) -> float:
+    """Return what a look after so many faces must have over the threshold while a passage lasts: early_margin / faces.
 
     Looking after every face and alerting at the first look over a fixed threshold takes the maximum over the looks, and
     a maximum has more false alerts than any one look: on LFW with three faces a passage, and a list of 444, 2.2 % of
@@ -32,11 +32,10 @@ def required_similarity(threshold: float, early_margin: float, faces: int) -> fl
     the TPIR of waiting for the end, to one person.
 
     Args:
-        threshold: pooled cosine from which a passage matches once it is over.
         early_margin: what a look after the first face must have in addition.
         faces: how many are pooled, 1 or more.
     """
-    return threshold + early_margin / faces
+    return early_margin / faces
 
 
 class Added(Enum):

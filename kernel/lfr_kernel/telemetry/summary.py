@@ -93,6 +93,8 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     photographs: int
     rejected: dict[str, str]
     """Photograph: reason."""
+    unlisted: tuple[str, ...]
+    """People who were to be listed and are not: no photograph of them could be used."""
     resemblances: tuple[Finding, ...]
     """Photographs that resemble somebody else's, for a person to look at."""
     threshold: float
@@ -243,6 +245,7 @@ def summarise(
             people=len(watchlist),
             photographs=watchlist.photographs,
             rejected={str(one.photo): one.reason for one in watchlist.rejected},
+            unlisted=watchlist.unlisted,
             resemblances=watchlist.findings,
             threshold=threshold,
             model=watchlist.digest,

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from lfr_plugins.models.devices import Asked  # noqa: TC001  (msgspec reads it when it decodes)
+from lfr_plugins.models.store import find_model
 
 __all__ = ["OnnxDetectorConfig"]
 
@@ -19,7 +20,7 @@ class OnnxDetectorConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             description="Which model, by the name of its card: see `lfr-kernel models list`.",
-            extra={"recognition": False},  # its digest counts
+            extra={"recognition": False},  # its digest counts, and its card
         ),
     ] = "retinaface_mnet025"
     device: Asked = "auto"
@@ -45,3 +46,8 @@ class OnnxDetectorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     max_faces: Annotated[
         int, Meta(ge=1, le=1000, description="Most faces of one picture; the least confident are left out.")
     ] = 128
+
+    @property
+    def recognition(self) -> dict[str, str]:
+        """What else has a say in who is recognised: how the model is used, by its card."""
+        return {"card": find_model(self.model).card.use_digest()}

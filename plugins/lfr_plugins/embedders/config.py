@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from lfr_plugins.models.devices import Asked  # noqa: TC001  (msgspec reads it when it decodes)
+from lfr_plugins.models.store import find_model
 
 __all__ = ["OnnxEmbedderConfig"]
 
@@ -20,7 +21,12 @@ class OnnxEmbedderConfig(Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
             description="Which model, by the name of its card: see `lfr-kernel models list`. Thresholds belong to a "
             "model: another one needs its own.",
-            extra={"recognition": False},  # its digest counts
+            extra={"recognition": False},  # its digest counts, and its card
         ),
     ] = "mobilefacenet"
     device: Asked = "auto"
+
+    @property
+    def recognition(self) -> dict[str, str]:
+        """What else has a say in who is recognised: how the model is used, by its card."""
+        return {"card": find_model(self.model).card.use_digest()}

@@ -6,10 +6,12 @@ decoded. `lfr_plugins.models.rules` says which parts of a card must fit which.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from lfr_kernel.api import PermanentError, Problem, decode
@@ -105,7 +107,7 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     summary: Text
     licence: Text
     """SPDX identifier, or the name of the licence."""
-    use: Literal["any", "non-commercial", "research-only"] = "any"
+    use: Literal["any", "non-commercial", "research-only"]
     """What the licence allows. What is not `any` is loaded only with a reference to a licence of one's own."""
     origin: Text
     pixels: Pixels
@@ -138,6 +140,15 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of an embedder: where the five landmarks lie in a crop, px."""
     is_normalised: bool | None = None
     """Of an embedder: whether the model's output has length 1; if not, the plugin sees to it."""
+
+    def use_digest(self) -> str:
+        """Return a short digest of how the model is used, which is as much a part of it as its weights."""
+        told = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _ABOUT}
+        return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()[:16]
+
+
+_ABOUT = frozenset({"name", "file", "sha256", "summary", "licence", "use", "origin", "training", "accuracy", "limits"})
+"""What a card says of a model without any say in what it computes."""
 
 
 def built_in() -> Traversable:

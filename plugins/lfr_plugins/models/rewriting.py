@@ -9,11 +9,15 @@ that of the file.
 from __future__ import annotations
 
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnx.external_data_helper import uses_external_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["has_external_data", "without_prelu"]
 
@@ -27,9 +31,26 @@ def has_external_data(weights: bytes) -> bool:
     Raises:
         google.protobuf.message.DecodeError: `weights` is no ONNX model.
     """
-    graph = onnx.load_model_from_string(weights).graph
-    constants = (one.t for node in graph.node for one in node.attribute if one.HasField("t"))
-    return any(uses_external_data(tensor) for tensor in chain(graph.initializer, constants))
+    model = onnx.load_model_from_string(weights)
+    nodes = chain(model.graph.node, *(function.node for function in model.functions))
+    return any(map(uses_external_data, chain(_initializers(model.graph), _tensors_of(nodes))))
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _tensors_of(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    """Yield every tensor that nodes hold, branches and loop bodies included."""
+    for attribute in (one for node in nodes for one in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _initializers(graph)
+            yield from _tensors_of(graph.node)
 
 
 def without_prelu(weights: bytes) -> bytes:

@@ -39,7 +39,7 @@ def figures(said: Mapping[str, tuple[str, ...]], held: Scores, names: tuple[str,
         for line, (person, words) in enumerate(said.items())
     )  # fmt: skip
     protocol = Protocol(path=Path("p.csv"), digest="0" * 64, rows=rows, group_names=names)
-    return group_figures(protocol, held, THRESHOLD, "said so")
+    return group_figures(protocol, held, 1, THRESHOLD, "said so")
 
 
 def people(prefix: str, count: int, word: str) -> dict[str, tuple[str]]:

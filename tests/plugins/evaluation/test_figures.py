@@ -274,7 +274,7 @@ def test_the_two_kinds_of_figure_share_no_section() -> None:
 
 def test_growth_is_measured_up_to_the_list_and_extrapolated_beyond() -> None:
     scores = random_scores(9, people=500, listed=40)
-    found = growth(scores, 0.3, [15, 43])
+    found = growth(scores, 1, 0.3, [15, 43])
     assert found is not None
     assert [one.listed for one in found.sizes] == [5, 10, 15, 20, 40, 43, 80, 10_000]
     assert [one.how for one in found.sizes] == ["rarefied"] * 4 + ["measured"] + ["extrapolated"] * 3
@@ -282,13 +282,13 @@ def test_growth_is_measured_up_to_the_list_and_extrapolated_beyond() -> None:
     assert found.sizes[4].fpir.events == pytest.approx((scores.nearest >= 0.3).sum())
     values = [one.fpir.value for one in found.sizes]
     assert values == sorted(values)
-    assert growth(random_scores(9, listed=7), 0.3, []) is None
+    assert growth(random_scores(9, listed=7), 1, 0.3, []) is None
 
 
 @given(seed=st.integers(0, 1000))
 def test_everybody_is_in_a_histogram_once(seed: int) -> None:
     scores = random_scores(seed, spread=0.3)
-    found = histogram(scores)
+    found = histogram(scores, 1)
     assert sum(found.mated) + found.unsearched_mated == len(scores.mated)
     assert sum(found.nonmated) + found.unsearched_nonmated == len(scores.nonmated)
     assert found.unsearched_nonmated == np.isneginf(scores.nearest).sum()

@@ -103,7 +103,10 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
     first = by_looks[1]
     wanted = most_looks(inputs.profile)
     advice = recommend(by_looks, target=inputs.target, listed=inputs.list_size, wanted_looks=wanted)
-    compared_at = advice.threshold or threshold_at(whole.nearest, inputs.target).threshold
+    # Whatever is counted at the threshold is counted with as many faces as it is for.
+    looks = advice.looks or 1
+    compared = first if looks == 1 else sides.scored(replace(recipe, most_looks=looks))
+    compared_at = advice.threshold or threshold_at(compared.nearest, inputs.target).threshold
     if compared_at is not None:
         compared_at = max(compared_at, FLOOR)
     table = ScoreTable(all_faces=whole, first_face=first)
@@ -113,7 +116,7 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         data=inputs.about.name,
         detector=inputs.detector.sha256,
         embedder=inputs.embedder.sha256,
-        listed=min(advice.listed, advice.tested),  # a threshold for a shorter list is none for the tested one
+        listed=advice.tested if advice.threshold is None else advice.listed,
         looks=advice.looks or max(sides.looks),
         target_fpir=inputs.target,
         threshold=advice.threshold,
@@ -135,11 +138,11 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         transferred=(transfer(whole, inputs.target), transfer(first, inputs.target)),
         list_growth=None
         if compared_at is None
-        else growth(first, compared_at, [] if inputs.list_size is None else [inputs.list_size]),
+        else growth(compared, looks, compared_at, [] if inputs.list_size is None else [inputs.list_size]),
         groups=()
         if compared_at is None
-        else group_figures(inputs.protocol, whole, compared_at, inputs.about.groups or "not said"),
-        histogram=histogram(whole),
+        else group_figures(inputs.protocol, compared, looks, compared_at, inputs.about.groups or "not said"),
+        histogram=histogram(compared, looks),
         to_look_at=tuple(_resembling(inputs)),
         same_files=tuple(_same_files(inputs)),
         comparison=None if against is None else compare(against, table, facts_of(data, covers)),
@@ -229,6 +232,7 @@ def _people(sides: _Sides) -> People:
         listed=len(gallery.persons),
         photographs=gallery.photographs,
         rejected=dict(sorted(gallery.rejected.items())),
+        bystanders=gallery.bystanders,
         refused=dict(sorted(gallery.refused.items())),
         mated=len({walk.identity for walk in sides.mated}),
         nonmated=len({walk.identity for walk in sides.nonmated}),

@@ -10,7 +10,8 @@ are there too. What the pipeline followed there (see `following`) is held agains
   not let go; those that their own track's pool left out as outliers stay out. A run would count each track by itself.
 - A line without a track is a passage without faces, lost as `never_detected`, and stays in every denominator; so does
   one whose faces all were gated, lost by its most frequent gate.
-- A track that is nobody's is counted as unaccounted, and not scored: the ground truth does not say who that is.
+- A track that is nobody's is counted as unaccounted, and not scored: the ground truth does not say who that is. Its
+  templates are dropped as soon as the clip has been watched, and never stored.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lfr_plugins.lab.evaluation.following import Track, Watched, follow
 from lfr_plugins.lab.evaluation.observation import UnreadableError, cores
@@ -31,7 +33,7 @@ from lfr_plugins.lab.evaluation.scoring import Faces, Walk
 from lfr_plugins.lab.evaluation.store import digest_of, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from lfr_plugins.lab.evaluation.following import Stages
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEVER_DETECTED", "Walked", "walk_clips", "walks_of", "watch_clips"]
 
-VERSION = "1"
+VERSION = "2"
 """Rises when what is kept of a clip changes: what older versions have stored is then not asked for."""
 NEVER_DETECTED = "never_detected"
 _NEVER_ASKED = "never_asked"
@@ -104,26 +106,16 @@ def watch_clips(
     progress: Callable[[float, int, int], None] = lambda _seconds, _done, _all: None,
 ) -> dict[Path, Watched]:
     """Follow everybody in the clips of `rows`, each clip once; see `walk_clips`. Several clips on several cores."""
-    names = {row.path: row.name for row in rows}
+    lines: dict[Path, list[Row]] = {}
+    for row in rows:
+        lines.setdefault(row.path, []).append(row)
     watched: dict[Path, Watched] = {}
     unreadable: list[str] = []
-    fresh: dict[Path, tuple[str, str]] = {}
-    for path in names:
-        try:
-            digest = digest_of(path)
-        except OSError as error:
-            unreadable.append(f"{path}: {error.strerror or error}")
-            continue
-        key = key_of("clip", digest, VERSION, *stages.identity)
-        known = store.get(key)
-        if known is None:
-            fresh[path] = (key, digest)
-        else:
-            watched[path] = msgspec.msgpack.decode(known, type=Watched)
+    fresh = dict(_unknown(lines, stages, store, watched, unreadable.append))
     seconds = {path: one.seconds for path, one in watched.items()}
 
     def tell() -> None:
-        progress(sum(seconds.copy().values()), len(watched) + len(unreadable), len(names))
+        progress(sum(seconds.copy().values()), len(watched) + len(unreadable), len(lines))
 
     tell()
     workers = max(1, min(cores(), stages.detector.max_concurrency, stages.embedder.max_concurrency))
@@ -139,7 +131,7 @@ def watch_clips(
                 for future in ended:
                     path = running.pop(future)
                     try:
-                        watched[path] = future.result()
+                        watched[path] = _without_strangers(future.result(), lines[path])
                     except UnreadableError as error:
                         unreadable.append(str(error))
                         continue
@@ -151,10 +143,46 @@ def watch_clips(
     if unreadable:
         more = [f"and {len(unreadable) - _NAMED} more"] if len(unreadable) > _NAMED else []
         raise UnreadableError(
-            f"{len(unreadable)} of {len(names)} clips cannot be read to their end; repair them, or take their lines "
+            f"{len(unreadable)} of {len(lines)} clips cannot be read to their end; repair them, or take their lines "
             "out of the protocol:\n" + "\n".join(f"  {one}" for one in (*sorted(unreadable)[:_NAMED], *more))
         )
     return watched
+
+
+def _unknown(
+    lines: Mapping[Path, Sequence[Row]],
+    stages: Stages,
+    store: Store,
+    watched: dict[Path, Watched],
+    note: Callable[[str], None],
+) -> Iterator[tuple[Path, tuple[str, str]]]:
+    """Yield each clip that has to be watched, with key and digest; put those that the store knows into `watched`."""
+    for path, rows in lines.items():
+        try:
+            digest = digest_of(path)
+        except OSError as error:
+            note(f"{path}: {error.strerror or error}")
+            continue
+        key = key_of("clip", digest, VERSION, *stages.identity, _spelled(rows))
+        known = store.get(key)
+        if known is None:
+            yield path, (key, digest)
+        else:
+            watched[path] = msgspec.msgpack.decode(known, type=Watched)
+
+
+def _spelled(rows: Sequence[Row]) -> str:
+    """Spell out whom of a clip the ground truth knows: what is kept of the clip depends on it."""
+    return repr(sorted((row.start_s, row.end_s, row.region or ()) for row in rows))
+
+
+def _without_strangers(watched: Watched, rows: Sequence[Row]) -> Watched:
+    """Drop the templates of whoever is in no line of the ground truth."""
+    tracks = (
+        track if _owner(track, rows) is not None else replace(track, plain=b"", mirrored=b"", weights=())
+        for track in watched.tracks
+    )
+    return replace(watched, tracks=tuple(tracks))
 
 
 def _setter(seconds: dict[Path, float], path: Path) -> Callable[[float], None]:

@@ -86,7 +86,7 @@ Exit codes: 0 a report was written, 1 it failed, 2 wrong usage, protocol or prof
 @click.option("--alerts", type=click.Path(path_type=Path), help="… with the alerts.jsonl of that deployment")
 @click.option("--run", "run_json", type=click.Path(path_type=Path), help="… and with the summary that --json printed.")
 @click.option("--out", type=click.Path(path_type=Path), default="evaluation", show_default=True, help="Folder for it.")
-@click.option("--cache", type=click.Path(path_type=Path), help="File that remembers what was seen on photographs.")
+@click.option("--cache", type=click.Path(path_type=Path), help="File that remembers what was seen, with templates.")
 @click.option("--no-cache", is_flag=True, help="Remember nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout; the rest goes to stderr.")
 @click.pass_context

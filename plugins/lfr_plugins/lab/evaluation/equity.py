@@ -44,12 +44,15 @@ class _Counted(Struct, frozen=True, kw_only=True):
     alerted: Counts
 
 
-def group_figures(protocol: Protocol, scores: Scores, threshold: float, known: str) -> tuple[GroupFigures, ...]:
+def group_figures(
+    protocol: Protocol, scores: Scores, looks: int, threshold: float, known: str
+) -> tuple[GroupFigures, ...]:
     """Return the figures of every group column at one threshold, with one correction for all tests together.
 
     Args:
         protocol: with what people said of themselves.
         scores: one a person.
+        looks: faces of a passage that they are of.
         threshold: at which they are compared.
         known: how the groups are known.
     """
@@ -69,6 +72,7 @@ def group_figures(protocol: Protocol, scores: Scores, threshold: float, known: s
             group=one.group,
             known=known,
             threshold=threshold,
+            looks=looks,
             missed=group_rates(one.missed),
             alerted=group_rates(one.alerted),
             missed_test=next(corrected),

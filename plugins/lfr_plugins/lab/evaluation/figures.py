@@ -109,7 +109,7 @@ def transfer(scores: Scores, target: float) -> Transferred:
 def recommend(
     by_looks: Mapping[int | None, Scores], *, target: float, listed: int | None, wanted_looks: int | None
 ) -> Recommendation:
-    """Return the smallest threshold whose upper bounds meet the target, for the most looks that can be shown.
+    """Return the smallest threshold whose upper bounds meet the target, for up to as many looks as can be shown.
 
     Args:
         by_looks: scores of those with so many faces, after so many; None: of everybody, after all.
@@ -124,16 +124,22 @@ def recommend(
         Measured(looks=looks, nonmated=len(by_looks[looks].nonmated), threshold=threshold, note=note)
         for looks, (threshold, note) in measured.items()
     )
-    shown = [looks for looks, (threshold, _) in measured.items() if threshold is not None and looks is not None]
-    chosen = max((looks for looks in shown if wanted_looks is None or looks <= wanted_looks), default=None)
+    # A passage of up to k faces may end after any number of them: the threshold must do for each.
+    thresholds: list[float] = []
+    chosen: int | None = None
+    for looks in sorted(looks for looks in measured if looks is not None):
+        threshold = measured[looks][0]
+        if threshold is None or (wanted_looks is not None and looks > wanted_looks):
+            break
+        thresholds.append(threshold)
+        chosen = looks
     if chosen is None:
         first = measured[min(looks for looks in measured if looks is not None)]
         return Recommendation(
             target=target, listed=size, tested=tested, looks=None, wanted_looks=wanted_looks, threshold=None, fpir=None,
             fpir_over_lists=None, tpir=None, wrong_person=None, by_looks=table, note=first[1],
         )  # fmt: skip
-    scores, threshold = by_looks[chosen], measured[chosen][0]
-    assert threshold is not None  # noqa: S101  (as was just seen)
+    scores, threshold = by_looks[chosen], max(thresholds)
     note = None
     if wanted_looks is None or wanted_looks > chosen:
         wanted = "as many faces as there are" if wanted_looks is None else f"up to {wanted_looks} faces"
@@ -186,7 +192,7 @@ def _upper(scores: Scores, threshold: float, size: int) -> float:
     return extrapolated_fpir(worst, tested, size) if size > tested else worst
 
 
-def growth(scores: Scores, threshold: float, sizes: Sequence[int]) -> ListGrowth | None:
+def growth(scores: Scores, looks: int, threshold: float, sizes: Sequence[int]) -> ListGrowth | None:
     """Return FPIR over the length of the list at a threshold; None for lists too short to see a trend."""
     tested = scores.pairs.listed
     if tested < _LEAST_LISTED:
@@ -195,6 +201,7 @@ def growth(scores: Scores, threshold: float, sizes: Sequence[int]) -> ListGrowth
     lengths = sorted({tested // 8, tested // 4, tested // 2, tested, 2 * tested, 10_000, *sizes})
     return ListGrowth(
         threshold=threshold,
+        looks=looks,
         sizes=tuple(list_sizes(hits, tested, lengths)),
         exponent=size_exponent(hits, tested),
         assumption=(
@@ -207,11 +214,12 @@ def growth(scores: Scores, threshold: float, sizes: Sequence[int]) -> ListGrowth
 _LEAST_LISTED = 8
 
 
-def histogram(scores: Scores) -> Histogram:
+def histogram(scores: Scores, looks: int) -> Histogram:
     """Return people by score, in bins of equal width from the floor to 1; the first one also holds whoever is lower."""
     edges = np.linspace(FLOOR, 1.0, _BINS + 1)
     mated, nonmated = scores.own[np.isfinite(scores.own)], scores.nearest[np.isfinite(scores.nearest)]
     return Histogram(
+        looks=looks,
         edges=tuple(round(float(edge), 6) for edge in edges),
         mated=tuple(np.histogram(np.clip(mated, FLOOR, 1.0), edges)[0].tolist()),
         nonmated=tuple(np.histogram(np.clip(nonmated, FLOOR, 1.0), edges)[0].tolist()),

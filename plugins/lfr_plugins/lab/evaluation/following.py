@@ -30,6 +30,7 @@ from lfr_kernel.api import (
     embed_crops,
     mean_template,
     mirror,
+    recognition_settings,
     similarity_transforms,
 )
 from lfr_plugins.cameras.av_camera import AvCamera
@@ -135,6 +136,7 @@ def stages_of(profile: Profile, registry: Registry, detector: Detector, embedder
         (section.plugin, msgspec.to_builtins(section.options, enc_hook=str))
         for section in (profile.detector, profile.tracker, profile.embedder)
     ]
+    spelled.append(("recognition", recognition_settings(profile)))
     return Stages(
         camera=lambda path: AvCamera(AvConfig(url=str(path.absolute()))),
         detector=detector,

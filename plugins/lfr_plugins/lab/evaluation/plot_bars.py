@@ -19,7 +19,7 @@ from lfr_plugins.lab.evaluation.drawing import (
     per_cent_ticks,
     said,
 )
-from lfr_plugins.lab.evaluation.wording import per_cent, similarity
+from lfr_plugins.lab.evaluation.wording import faces, per_cent, similarity
 from lfr_plugins.lab.why_reasons import plain
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def scores(report: Report) -> Figure | None:
         return None
     figure, _ = canvas(
         300,
-        "People by similarity: all faces (descriptive)",
+        f"People by similarity: {faces(found.looks)} (descriptive)",
         f"{mated + found.unsearched_mated} mated people by the similarity to the right listed person, "
         f"{nonmated + found.unsearched_nonmated} non-mated ones by the highest to anybody listed. Cosines.",
     )
@@ -88,7 +88,8 @@ def groups(figures: GroupFigures) -> Figure | None:
     figure, _ = canvas(
         room + 48,
         f"Rates by {said(figures.group, 40)}, at a threshold of {similarity(figures.threshold)}",
-        f"{mated} mated and {nonmated} non-mated people, all faces; groups are known: {said(figures.known, 90)}. "
+        f"{mated} mated and {nonmated} non-mated people, {faces(figures.looks)}; "
+        f"groups are known: {said(figures.known, 90)}. "
         "Bars: 95 % intervals; an arrow: no event, the rate is at most where it starts.",
     )
     for left, rates, colour, title in (

@@ -201,7 +201,7 @@ def list_size(report: Report) -> Figure | None:
     power = "" if growth.exponent is None else f" FPIR grew as the list to the power of {growth.exponent:.2f}."
     figure, height = canvas(
         260,
-        "FPIR over the length of the list: first face",
+        f"FPIR over the length of the list: {faces(growth.looks)}",
         f"{people} non-mated people, {tested} listed; threshold {similarity(growth.threshold)} "
         f"({'the recommended one' if is_advice else 'descriptive: read from the same people'}).{power} Bars: 95 % "
         "intervals; a triangle: no event, up to there.",

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lfr_plugins.lab.evaluation.comparing_prose import choices, comparison
 from lfr_plugins.lab.evaluation.plots import group_plot
 from lfr_plugins.lab.evaluation.wording import (
     faces,
     per_cent,
     plain,
-    points,
     rate_text,
     similarity,
+    table,
     target_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfr_plugins.lab.evaluation.report import Descriptive, GroupFigures, Report, Test
-    from lfr_plugins.lab.evaluation.statistics import Difference
 
 __all__ = ["prose"]
 
@@ -30,7 +30,7 @@ METHOD = (
         "People are the unit. A person's score is the pooled cosine similarity under the rule by which a run alerts "
         "(early when it is over the threshold by a margin that narrows with every face, at the end of the passage when "
         "it reaches the threshold itself). Who passes several times counts once: a non-mated person by the highest "
-        "score, a mated one by the lower median."
+        "score, a mated one by the upper median (found in half of them or more)."
     ),
     (
         "TPIR: mated people who alert as themselves / all mated people. FPIR: non-mated people with an alert / all "
@@ -61,20 +61,12 @@ def prose(report: Report, digest: str) -> str:
         _list_growth(report),
         _groups(report),
         _losses(report),
-        _comparison(report),
-        _choices(report),
+        comparison(report),
+        choices(report),
         _to_look_at(report),
         _method(report),
     )
     return "\n".join(line for part in parts for line in (*part, "")).rstrip() + "\n"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"|{'---|' * len(header)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
 
 
 def _head(report: Report, digest: str) -> Iterator[str]:
@@ -101,7 +93,7 @@ def _head(report: Report, digest: str) -> Iterator[str]:
         ("lfr-kernel", plain(report.lfr_kernel)),
     ]
     rows += [("data from", plain(data.source))] if data.source else []
-    yield from _table(("", ""), rows)
+    yield from table(("", ""), rows)
 
 
 def _recommendation(report: Report, digest: str) -> Iterator[str]:
@@ -124,7 +116,7 @@ def _recommendation(report: Report, digest: str) -> Iterator[str]:
             (f"TPIR{_of_whom(advice.looks)}", rate_text(advice.tpir)),
             ("mated people who alert as somebody else", rate_text(advice.wrong_person)),
         ]
-        yield from _table(("at that threshold", "95 % interval, by people"), rows)
+        yield from table(("at that threshold", "95 % interval, by people"), rows)
         if advice.note:
             yield f"It was {advice.note}: a run beyond that is outside of what this report covers, and says so."
             yield ""
@@ -140,7 +132,7 @@ def _recommendation(report: Report, digest: str) -> Iterator[str]:
         yield f"target_fpir = {advice.target:g}"
         yield "```"
     yield ""
-    yield from _table(
+    yield from table(
         ("faces of a passage", "non-mated people", "smallest threshold"),
         (
             (faces(one.looks), str(one.nonmated), similarity(one.threshold) if one.note is None else plain(one.note))
@@ -168,7 +160,7 @@ def _transferred(report: Report) -> Iterator[str]:
             continue
         rows.append((name, f"{one.half_listed}", similarity(one.threshold), rate_text(one.tpir), rate_text(one.fpir)))
     target = target_text(report.recommendation.target)
-    yield from _table(("", "listed", "threshold", "TPIR achieved", f"FPIR achieved (target {target})"), rows)
+    yield from table(("", "listed", "threshold", "TPIR achieved", f"FPIR achieved (target {target})"), rows)
 
 
 def _descriptive(report: Report) -> Iterator[str]:
@@ -188,7 +180,7 @@ def _descriptive(report: Report) -> Iterator[str]:
             + (f" {one.note[0].upper()}{one.note[1:]}." if one.note else "")
         )
         yield ""
-        yield from _table(("FPIR", "threshold", "95 % of it", "TPIR", ""), _points(one))
+        yield from table(("FPIR", "threshold", "95 % of it", "TPIR", ""), _points(one))
     yield "![DET curve: missed people over falsely alerted ones](plots/det.svg)"
     yield ""
     yield "![TPIR and FPIR over the threshold, with 95 % intervals](plots/thresholds.svg)"
@@ -217,14 +209,15 @@ def _list_growth(report: Report) -> Iterator[str]:
     yield "## The length of the list"
     yield ""
     exponent = "" if growth.exponent is None else f" FPIR grew as the list to the power of {growth.exponent:.2f}."
-    yield f"First face only, at a threshold of {similarity(growth.threshold)}.{exponent}"
+    used = faces(growth.looks)
+    yield f"{used[0].upper()}{used[1:]}, at a threshold of {similarity(growth.threshold)}.{exponent}"
     yield f"{growth.assumption.capitalize()}."
     yield ""
     rows = (
         (str(one.listed), rate_text(one.fpir), one.how, "yes" if one.is_recommendable else "no: more than 1.1 times")
         for one in growth.sizes
     )
-    yield from _table(("listed", "FPIR", "", "may be recommended for"), rows)
+    yield from table(("listed", "FPIR", "", "may be recommended for"), rows)
     yield "![FPIR over the length of the list](plots/list_size.svg)"
 
 
@@ -242,11 +235,12 @@ def _groups(report: Report) -> Iterator[str]:
 
 
 def _group(one: GroupFigures) -> Iterator[str]:
-    yield f"### {plain(one.group)} (known: {plain(one.known)}), at a threshold of {similarity(one.threshold)}"
+    where = f"at a threshold of {similarity(one.threshold)}, {faces(one.looks)}"
+    yield f"### {plain(one.group)} (known: {plain(one.known)}), {where}"
     yield ""
     names = sorted({*one.missed, *one.alerted})
     rows = ((plain(name), rate_text(one.missed.get(name)), rate_text(one.alerted.get(name))) for name in names)
-    yield from _table(("", "missed (FNIR), of mated people", "alerted (FPIR), of non-mated people"), rows)
+    yield from table(("", "missed (FNIR), of mated people", "alerted (FPIR), of non-mated people"), rows)
     if one.note:
         yield f"{plain(one.note)}."
         yield ""
@@ -283,13 +277,17 @@ def _losses(report: Report) -> Iterator[str]:
     people, funnel = report.people, report.funnel
     yield "## Where people are lost"
     yield ""
-    yield from _table(
+    yield from table(
         ("", ""),
         [
             ("people to be listed", str(people.offered)),
             ("listed", f"{people.listed}, with {people.photographs} photographs"),
             ("photographs refused", _reasons(people.rejected)),
             ("people refused", str(len(people.refused)) if people.refused else "none"),
+            (
+                "of those used, with several faces: the one in the middle was taken; a run refuses them",
+                str(people.bystanders),
+            ),
             ("pictures of people who pass", str(funnel.pictures)),
             ("of those not used", _reasons(funnel.lost)),
             ("passages of which nothing was searched", _reasons(funnel.never_searched)),
@@ -308,66 +306,6 @@ def _reasons(counts: object) -> str:
     if not isinstance(counts, dict) or not counts:
         return "none"
     return ", ".join(f"{plain(reason)} {count}" for reason, count in sorted(counts.items()))
-
-
-def _difference(one: Difference) -> tuple[str, str, str, str, str]:
-    if one.difference is None or one.low is None or one.high is None or one.lower is None:
-        return target_text(one.target), "-", "-", plain(one.note or ""), ""
-    verdict = "yes" if one.lower > 0 else "no"
-    return (
-        target_text(one.target),
-        f"{one.first:.4f}",
-        f"{one.second:.4f}",
-        f"{points(one.difference)} ({points(one.low)} to {points(one.high)})",
-        f"{points(one.lower)}: {verdict}",
-    )
-
-
-_DIFFERENCE = ("FPIR", "TPIR there", "TPIR here", "difference in points, 95 %", "lower 95 % bound: above zero?")
-
-
-def _comparison(report: Report) -> Iterator[str]:
-    found = report.comparison
-    if found is None:
-        return
-    yield "## Against another evaluation of the same people"
-    yield ""
-    yield f"The other report: `{found.other_report}`. Paired by person, thresholds fitted anew in each replicate."
-    yield ""
-    if found.differing:
-        rows = ((f"`{name}`", plain(old), plain(new)) for name, (old, new) in sorted(found.differing.items()))
-        yield from _table(("what differs", "there", "here"), rows)
-    for name, differences in (("All faces", found.all_faces), ("First face only", found.first_face)):
-        yield f"### {name}"
-        yield ""
-        yield from _table(_DIFFERENCE, map(_difference, differences))
-
-
-def _choices(report: Report) -> Iterator[str]:
-    if not report.choices:
-        return
-    yield "## What each choice is worth"
-    yield ""
-    yield (
-        f"The same faces used otherwise; descriptive TPIR at FPIR {target_text(report.choices[0].target)}. The last "
-        "columns: how much better this configuration is, all faces, paired by person."
-    )
-    yield ""
-    rows = []
-    for one in report.choices:
-        gain = one.difference
-        told = gain.difference is not None and gain.low is not None and gain.high is not None
-        rows.append(
-            (
-                one.choice,
-                one.instead,
-                *("-" if tpir is None else f"{tpir:.4f}" for tpir in (one.all_faces, one.first_face)),
-                f"{points(gain.difference or 0)} ({points(gain.low or 0)} to {points(gain.high or 0)})"
-                if told
-                else "-",
-            )
-        )
-    yield from _table(("choice", "instead", "all faces", "first face", "this one better by, points"), rows)
 
 
 def _to_look_at(report: Report) -> Iterator[str]:

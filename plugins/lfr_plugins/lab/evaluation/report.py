@@ -81,6 +81,9 @@ class People(Struct, frozen=True, kw_only=True):
     """Of those who are listed, that were used."""
     rejected: Mapping[str, int]
     """Photographs that were not, by reason."""
+    bystanders: int = 0
+    """Photographs, of those used, that show several faces. The one nearest the middle was taken for the person; a run
+    refuses such a photograph, so crop it before you list it."""
     refused: Mapping[str, str]
     """People of whom no photograph was good enough, and why. Whoever of them passes counts as missed."""
     mated: int
@@ -169,6 +172,8 @@ class ListGrowth(Struct, frozen=True, kw_only=True):
     """FPIR over the length of the list, at one threshold."""
 
     threshold: float
+    looks: int | None = None
+    """Faces of a passage that were used: those that the threshold is for."""
     sizes: tuple[ListSize, ...]
     exponent: float | None
     """b of FPIR ~ N^b."""
@@ -198,6 +203,8 @@ class GroupFigures(Struct, frozen=True, kw_only=True):
     known: str
     """How the groups are known."""
     threshold: float
+    looks: int | None = None
+    """Faces of a passage that were used: those that the threshold is for."""
     missed: Mapping[str, Rate]
     """FNIR of mated people."""
     alerted: Mapping[str, Rate]
@@ -209,6 +216,9 @@ class GroupFigures(Struct, frozen=True, kw_only=True):
 
 class Histogram(Struct, frozen=True, kw_only=True):
     """People by score."""
+
+    looks: int | None = None
+    """Faces of a passage that were used: those that the threshold is for."""
 
     edges: tuple[float, ...]
     """Rising; the first bin holds all that is lower, too."""

@@ -1,7 +1,7 @@
 """Passages become scores: one a person. The mathematics of pooling, enrolment and the sequential rule is the kernel's.
 
 A person is the unit. Whoever passes several times counts once: a non-mated person by the highest of the passages (an
-alert at any of them is a false alert), a mated one by the lower median (found in half of them or more). Whoever was
+alert at any of them is a false alert), a mated one by the upper median (found in half of them or more). Whoever was
 never found by the detector, never good enough, or could not be enrolled has -inf, and stays in every denominator.
 """
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 
-from lfr_kernel.api import Added, Pool, gated, outliers, pool_photographs, required_similarity
+from lfr_kernel.api import Added, Pool, early_margin_of, gated, outliers, pool_photographs
 from lfr_plugins.lab.evaluation.statistics import Pairs
 
 if TYPE_CHECKING:
@@ -87,6 +86,8 @@ class Gallery(Struct, frozen=True, kw_only=True, eq=False):
     """How many were used."""
     rejected: Mapping[str, int]
     """Photographs that were not, by reason."""
+    bystanders: int = 0
+    """Photographs, of those used, that show several faces: a run would refuse them, a protocol is taken at its word."""
 
 
 class Scores(Struct, frozen=True, kw_only=True, eq=False):
@@ -174,6 +175,7 @@ def enrol(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations
         refused={person: reason for person, reason in why.items() if person not in listed},
         photographs=sum(map(len, listed.values())),
         rejected=rejected,
+        bystanders=sum(int(seen.faces[kept[place][2]] > 1) for places in listed.values() for place in places),
     )
 
 
@@ -236,7 +238,7 @@ def _mated(
         wrong = float(ruled[rest].max(initial=-np.inf))
         is_first = column is not None and looks > 0 and bool(last[column] > last[rest].max(initial=-np.inf))
         passed.setdefault(walk.identity, []).append((similarity, wrong, is_first, looks))
-    counted = {person: sorted(ones)[(len(ones) - 1) // 2] for person, ones in passed.items()}
+    counted = {person: sorted(ones)[len(ones) // 2] for person, ones in passed.items()}
     worst = {person: max(one[1] for one in ones) for person, ones in passed.items()}
     return (
         {person: one[0] for person, one in counted.items()},
@@ -310,7 +312,7 @@ def _ruled(
         return nothing, nothing, 0
     nearest = np.full((people, looks), -np.inf)
     np.maximum.at(nearest, gallery.rows_of, similarities.T)
-    margins = np.array([required_similarity(0.0, recipe.threshold_margin, faces) for faces in range(1, looks + 1)])
+    margins = np.array([early_margin_of(recipe.threshold_margin, faces) for faces in range(1, looks + 1)])
     margins[-1] = 0.0
     return (nearest - margins).max(axis=1), nearest[:, -1], looks
 
@@ -337,8 +339,3 @@ def _looks(faces: Faces, recipe: Recipe) -> list[NDArray[np.float32]]:
             filled += 1
     pool.erase()
     return [*stretches, pooled[began:filled]]
-
-
-def with_looks(recipe: Recipe, looks: int) -> Recipe:
-    """Return the same recipe for the first so many faces of each passage."""
-    return replace(recipe, most_looks=looks)

@@ -42,6 +42,7 @@ class Store:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                path.chmod(0o600)
             self._database = sqlite3.connect(path or ":memory:")
         except (OSError, sqlite3.Error) as error:
             raise self.error(error) from None

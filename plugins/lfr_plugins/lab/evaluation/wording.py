@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from lfr_kernel.api import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from lfr_plugins.lab.evaluation.statistics import ListRate, Rate
 
-__all__ = ["faces", "per_cent", "plain", "points", "rate_text", "similarity", "target_text"]
+__all__ = ["faces", "per_cent", "plain", "points", "rate_text", "similarity", "table", "target_text"]
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
@@ -58,3 +60,12 @@ def faces(looks: int | None) -> str:
     if looks is None:
         return "all faces"
     return "first face only" if looks == 1 else f"first {looks} faces"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table; its cells are written as they are."""
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""

@@ -22,15 +22,6 @@ from lfr_plugins.lab.evaluation.statistics.listsize import (
     list_sizes,
     size_exponent,
 )
-from lfr_plugins.lab.evaluation.statistics.looks import (
-    EarlyRule,
-    calibrated_threshold,
-    first_alerts,
-    rule_scores,
-    running_maxima,
-    scaled_margins,
-    with_looks,
-)
 from lfr_plugins.lab.evaluation.statistics.pairs import Pairs, highest, hits_at, pairs_above
 from lfr_plugins.lab.evaluation.statistics.rates import (
     CONFIDENCE,
@@ -60,7 +51,6 @@ __all__ = [
     "BelowFloorError",
     "Curve",
     "Difference",
-    "EarlyRule",
     "Equivalence",
     "Homogeneity",
     "ListRate",
@@ -71,12 +61,10 @@ __all__ = [
     "Threshold",
     "Transferred",
     "alerted",
-    "calibrated_threshold",
     "curve",
     "equivalence",
     "expected_fpir",
     "extrapolated_fpir",
-    "first_alerts",
     "fpir_over_lists",
     "group_rates",
     "highest",
@@ -97,14 +85,10 @@ __all__ = [
     "ratio_interval",
     "recommended_threshold",
     "rule_of_three",
-    "rule_scores",
-    "running_maxima",
-    "scaled_margins",
     "size_exponent",
     "smallest_ratio",
     "threshold_at",
     "transferred",
     "upper_bound",
-    "with_looks",
     "worst_to_best",
 ]
