@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -197,3 +198,16 @@ def test_the_rules_judge_whatever_they_are_given(card: dict[str, Any], changes: 
     for problem in verify_card(card | changes):
         assert problem.path
         assert problem.text
+
+
+def test_how_a_model_is_used_is_part_of_it_and_what_is_told_about_it_is_not() -> None:
+    card = load_card("mobilefacenet")
+    same = msgspec.structs.replace(card, summary="another summary", limits=("none known",))
+    other = msgspec.structs.replace(card, pixels=msgspec.structs.replace(card.pixels, order="BGR"))
+    assert same.use_digest() == card.use_digest() != other.use_digest()
+
+
+def test_a_card_must_say_what_the_licence_allows() -> None:
+    text = (built_in() / "mobilefacenet.toml").read_text(encoding="utf-8").replace('use = "any"\n', "")
+    with pytest.raises(CardError, match="use: missing"):
+        read_card(text.encode(), "mine.toml")

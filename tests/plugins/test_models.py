@@ -111,6 +111,24 @@ def test_weights_in_other_files_are_refused_since_no_digest_covers_them(store: P
         load_model(name)
 
 
+def test_weights_in_other_files_are_found_in_branches_of_the_graph_too(store: Path) -> None:
+    value = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1])
+    outside = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    outside.external_data.add(key="location", value="elsewhere.bin")
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["w"], ["out"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1])],
+        initializer=[outside],
+    )
+    node = helper.make_node("If", ["is_so"], ["fc1"], then_branch=branch, else_branch=branch)
+    weights = zoo.serialised(helper.make_graph([node], "g", [value], [value]))
+    name = zoo.put(store, zoo.arcface_card(weights), weights)
+    with pytest.raises(PermanentError, match="keeps some of its weights in other files"):
+        load_model(name)
+
+
 # --- devices
 
 ALL = ["CUDAExecutionProvider", "DmlExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider"]

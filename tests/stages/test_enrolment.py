@@ -136,6 +136,7 @@ async def test_the_order_is_that_of_the_photographs_whichever_is_ready_first(lan
 async def test_no_face_or_several_are_rejected_with_the_reason(lane: ThreadLane) -> None:
     watchlist = await enrolled(lane, {"nobody.png": NOBODY, "red.png": ONE_RED, "two.png": TWO})
     assert watchlist.persons == ("red",)
+    assert watchlist.unlisted == ("nobody", "two"), "people, not only photographs"
     assert {one.photo: one.reason for one in watchlist.rejected} == {
         "nobody.png": "expected exactly one face, found no face",
         "two.png": "expected exactly one face, found 2 faces",
@@ -245,6 +246,14 @@ def test_several_folders_are_one_list(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"a picture")
     found = find_photos([str(tmp_path / "b"), str(tmp_path / "a")])
     assert [photo.person for photo in found] == ["ada", "grace"]
+
+
+def test_one_name_in_two_folders_is_refused_since_it_may_be_two_people(tmp_path: Path) -> None:
+    for name in ("police/001.jpg", "council/001.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"a picture")
+    with pytest.raises(EnrolmentError, match=r"'001' stands in .*police and in .*council: expected each person in one"):
+        find_photos([str(tmp_path / "police"), str(tmp_path / "council")])
 
 
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,3 +121,40 @@ def test_photographs_that_cancel_out_make_no_template() -> None:
     with pytest.raises(ValueError, match="cancel out"):
         pool_photographs(np.stack([somebody(1), -somebody(1)]), out)
     assert not out.any()
+
+
+def test_two_against_two_are_all_named_whatever_their_order() -> None:
+    ada, eve = photographs(1, 2), photographs(2, 2)
+    for order in ([*ada, *eve], [*eve, *ada], [ada[0], eve[0], ada[1], eve[1]]):
+        assert sorted(outliers(*listed(("ada", order)))) == [0, 1, 2, 3]
+
+
+def test_two_pictures_twice_each_are_not_averaged_into_nobody() -> None:
+    one, other = somebody(1), somebody(2)
+    assert sorted(outliers(*listed(("ada", [one, one, other, other])))) == [0, 1, 2, 3]
+
+
+def test_photographs_that_agree_through_another_one_belong_together() -> None:
+    first, last = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
+    between = (first + last) / np.sqrt(2)
+    stranger = np.array([0, 0, 1.0])
+    templates = np.array([first, last, between, stranger], np.float32)
+    assert list(outliers(templates, ["ada"] * 4, list("abcd"))) == [3]
+
+
+@given(st.permutations(range(5)))
+def test_the_order_of_photographs_has_no_say(order: list[int]) -> None:
+    ones = [*photographs(1, 3), somebody(2), somebody(3)]
+    found = outliers(*listed(("ada", [ones[place] for place in order])))
+    assert {order[row] for row in found} == {3, 4}
+
+
+def test_two_photographs_that_clash_with_each_other_are_told_once() -> None:
+    def unit(*parts: float) -> NDArray[np.float32]:
+        return np.asarray(np.array(parts) / np.linalg.norm(parts), np.float32)
+
+    people = listed(
+        ("ada", [unit(1, 0, 0.7, 0), unit(1, 0, -0.7, 0.5)]), ("bob", [unit(0.9, 0.5, 0.9, 0), unit(0.4, 1, -0.4, 0.4)])
+    )
+    found = resemblances(*people)
+    assert len({frozenset((one.photo, one.other)) for one in found}) == len(found)

@@ -222,6 +222,8 @@ def sharpness(greys: NDArray[np.float32]) -> NDArray[np.float64]:
     across = face[:, :, :-2] + face[:, :, 2:] - 2 * face[:, :, 1:-1]
     down = face[:, :-2] + face[:, 2:] - 2 * face[:, 1:-1]
     edges = np.minimum(across.var(axis=(1, 2), dtype=np.float64), down.var(axis=(1, 2), dtype=np.float64))
+    across.fill(0)
+    down.fill(0)
     ratio = 2 * np.maximum(edges - _NOISE, 0.0) / (face.var(axis=(1, 2), dtype=np.float64) + _NOISE)
     return np.asarray(ratio / (ratio + _SHARP), dtype=np.float64)
 
@@ -235,10 +237,12 @@ def exposure(greys: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[n
     """
     if not len(greys):
         return np.zeros(0), np.zeros(0)
-    pixels = greys[:, _FACE[0], _FACE[1]].reshape(len(greys), -1)
+    pixels = greys[:, _FACE[0], _FACE[1]].copy().reshape(len(greys), -1)
     rank = int(0.95 * pixels.shape[1])
-    highlight = np.partition(pixels, rank, axis=1)[:, rank].astype(np.float64)
-    return highlight, (pixels >= _GLARE).mean(axis=1)
+    pixels.partition(rank, axis=1)
+    highlight, glare = pixels[:, rank].astype(np.float64), (pixels >= _GLARE).mean(axis=1)
+    pixels.fill(0)
+    return highlight, glare
 
 
 def occlusion(greys: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -256,6 +260,7 @@ def occlusion(greys: NDArray[np.float32]) -> NDArray[np.float64]:
     np.abs(greys[:, 2:] - greys[:, :-2], out=steps[:, 1:-1])
     regions = [steps[:, rows, columns].mean(axis=(1, 2)) for rows, columns in (*_EYES, _MOUTH)]
     face = steps[:, _FACE[0], _FACE[1]].mean(axis=(1, 2))
+    steps.fill(0)
     return np.asarray(np.clip(np.min(regions, axis=0) / (face + _FAINT) / _OPEN, 0.0, 1.0), dtype=np.float64)
 
 

@@ -524,3 +524,24 @@ def test_a_torn_real_clip_is_named(
     torn.write_bytes(shared(STAGE).read_bytes()[:200_000])
     with Store(None) as store, pytest.raises(UnreadableError, match=r"1 of 1 clips .*\n  .*torn\.mp4: "):
         walk_clips([row(torn, "ada", 0.0, 1.0)], real[0], store, live_mirrored=False)
+
+
+def test_no_template_of_a_stranger_is_kept_or_stored(studio: Studio, tmp_path: Path) -> None:
+    path = studio.clip("a.mp4", [*show(red(), pictures=20), *show(blue(), pictures=30)])
+    file = tmp_path / "store.sqlite"
+    with Store(file) as store:
+        walked = studio.walk([row(path, "ada", 0.0, 0.9)], store)
+    assert walked.unaccounted == {"a.mp4": 1}
+    kept = file.read_bytes()
+    known, stranger = (studio.templates_of(colour, 1).tobytes() for colour in (RED, BLUE))
+    assert known in kept
+    assert stranger not in kept
+
+
+def test_another_ground_truth_watches_the_clip_again(studio: Studio, tmp_path: Path) -> None:
+    path = studio.clip("a.mp4", [*show(red(), pictures=20), *show(blue(), pictures=30)])
+    with Store(tmp_path / "store.sqlite") as store:
+        studio.walk([row(path, "ada", 0.0, 0.9)], store)
+        walked = studio.walk([row(path, "ada", 0.0, 0.9), row(path, "bob", 0.9, 2.1, line=3)], store)
+    assert [walk.lost for _, walk in walked.walks] == [None, None]
+    assert walked.unaccounted == {}

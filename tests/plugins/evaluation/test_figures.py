@@ -169,6 +169,16 @@ def test_it_is_shown_for_the_most_looks_that_can_be_shown_and_are_wanted() -> No
     assert found(4).tpir.n == len(by_looks[4].mated)
 
 
+def test_a_threshold_for_more_looks_does_for_fewer_too() -> None:
+    """A passage of up to two faces may end after one."""
+    first, second = scores_of(np.full((60, 2), 0.5), own=[0.9]), scores_of(np.full((60, 2), 0.4), own=[0.9])
+    for by_looks in ({1: first, 2: second}, {1: second, 2: first}):
+        found = recommend(by_looks, target=0.05, listed=None, wanted_looks=2)
+        assert (found.looks, found.threshold) == (2, pytest.approx(0.501))
+    few = random_scores(4, people=30)
+    assert recommend({1: few, 2: first}, target=0.05, listed=None, wanted_looks=2).threshold is None
+
+
 def test_mated_people_who_alert_as_somebody_else_are_counted_apart() -> None:
     others = np.array([0.7, -np.inf])
     found = advice(scores_of(np.full((60, 2), 0.3), own=[0.1, 0.9], others=others), 0.05)

@@ -54,6 +54,15 @@ def test_nobody_but_its_owner_reads_it(tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no modes")
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "seen.sqlite"
+    path.touch(mode=0o644)
+    with Store(path) as store:
+        store.put({"a": b"a template"})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_bytes(b"Dear all, " * 500)

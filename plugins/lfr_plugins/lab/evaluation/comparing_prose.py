@@ -32,6 +32,7 @@ _DIFFERENCE = ("FPIR", "TPIR there", "TPIR here", "difference in points, 95 %", 
 
 
 def comparison(report: Report) -> Iterator[str]:
+    """Yield the section that compares with another evaluation; nothing where there is none."""
     found = report.comparison
     if found is None:
         return
@@ -49,6 +50,7 @@ def comparison(report: Report) -> Iterator[str]:
 
 
 def choices(report: Report) -> Iterator[str]:
+    """Yield the section of other ways to use the same faces; nothing where none was tried."""
     if not report.choices:
         return
     yield "## What each choice is worth"
