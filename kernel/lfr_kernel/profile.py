@@ -113,8 +113,8 @@ class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only
         Meta(
             ge=0.2,
             le=1.0,
-            description="pooled cosine similarity from which a passage alerts. For the bundled models and up to 488 "
-            "listed people 0.61 keeps falsely alerted people under 0.5 % on the data that docs/recognition.md names",
+            description="pooled cosine similarity from which a passage alerts. For the bundled models, up to 444 "
+            "listed people and one face a passage 0.61 keeps falsely alerted people under 0.5 %: docs/recognition.md",
         ),
     ] = 0.62
     early_margin: Annotated[

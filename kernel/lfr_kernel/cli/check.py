@@ -99,9 +99,9 @@ class _Checks:
     def basis(self, listed: int | None, detector: str | None, embedder: str | None) -> None:
         cited = read_cited(self._profile.basis)
         basis = rests_on(self._profile, cited, detector=detector, embedder=embedder, listed=listed)
-        self.say("basis", basis.heading, "green" if basis.state == "covered" else "yellow")
         unseen = ("models", detector is None or embedder is None), ("the watchlist", listed is None)
         missed = " and ".join(name for name, is_unseen in unseen if is_unseen)
+        self.say("basis", basis.heading, "green" if basis.state == "covered" and not missed else "yellow")
         for reason in (*basis.reasons, *([f"not looked at: {missed}"] if missed and cited else [])):
             self.say("", printable(reason), "yellow")
 
