@@ -52,6 +52,16 @@ def test_a_run_is_evaluated_from_what_it_leaves(board: Any, lfr: Callable[..., A
     assert sum("lasted" in one or "the run from" in one for one in report.warnings) == 2  # both were planned for longer
     assert "1 alerts in the file are of other runs, and were left out" in report.warnings
 
+    out = board.folder / "blue"
+    told = lfr("evaluate", "--blue-list", plan, "--alerts", alerts, "--run", second, "--out", out, "--json")
+    assert (told.code, told.out.encode()) == (0, (out / "report.json").read_bytes())
+    assert msgspec.json.decode(told.out) == msgspec.to_builtins(report)
+    assert "TPIR by people: **50.0 %" in (out / "report.md").read_text(encoding="utf-8")
+    assert "not measurable before adjudication" in (out / "report.html").read_text(encoding="utf-8")
+    assert "blue list of run" in told.err
+    half = lfr("evaluate", "--blue-list", plan)
+    assert (half.code, "takes --blue-list, --alerts and --run, all three" in half.err) == (2, True)
+
     first_report = blue_list_report(read_blue_list(plan, alerts, first))
     assert first_report.run != report.run
     alerts.unlink()

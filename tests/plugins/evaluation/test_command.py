@@ -324,3 +324,27 @@ def test_recognition_is_no_worse_than_it_was(shared: Callable[[str], Path], tmp_
     assert tpir["all images"] >= 0.9707 - 1e-4
     assert tpir["first image"] >= 0.9347 - 1e-4
     assert min(whole["rank_one"]["value"], first["rank_one"]["value"]) >= 0.99
+
+
+@pytest.mark.slow
+def test_clips_with_a_ground_truth_are_evaluated_like_photographs(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    stage, crowd = shared("media/white-house-stage-360p.mp4"), shared("media/london-crowd-1080p.mp4")
+    photograph = shared("media/watchlist/lin-manuel-miranda.png")
+    protocol = tmp_path / "truth.csv"
+    protocol.write_text(
+        "path,identity,role,start_s,end_s\n"
+        f"{photograph},singer,watchlist,,\n{stage},singer,mated,2.7,7.1\n{crowd},passer-by,nonmated,0,4\n",
+        encoding="utf-8",
+    )
+    result = call("evaluate", protocol, "--out", tmp_path / "out", "--no-cache", "--json")
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert (report["people"]["mated"], report["people"]["nonmated"]) == (1, 1)
+    assert report["descriptive"][0]["rank_one"]["value"] == 1.0
+    assert report["funnel"]["unaccounted"] > 5
+    assert report["recommendation"]["threshold"] is None
+    with (tmp_path / "out" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        scores = {row["identity"]: float(row["all_faces"]) for row in csv.DictReader(file)}
+    assert scores["singer"] > 0.7 > 0.5 > scores["passer-by"]
