@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lfr_kernel.api import Alert
-from lfr_plugins.lab.evaluation.bluelist import BlueListError, blue_list_report, read_blue_list
+from lfr_plugins.lab.evaluation.bluelist import BlueListError, BlueListReport, blue_list_report, read_blue_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_a_run_is_evaluated_from_what_it_leaves(board: Any, lfr: Callable[..., A
     out = board.folder / "blue"
     told = lfr("evaluate", "--blue-list", plan, "--alerts", alerts, "--run", second, "--out", out, "--json")
     assert (told.code, told.out.encode()) == (0, (out / "report.json").read_bytes())
-    assert msgspec.json.decode(told.out) == msgspec.to_builtins(report)
+    assert msgspec.json.decode(told.out, type=BlueListReport) == report
     assert "TPIR by people: **50.0 %" in (out / "report.md").read_text(encoding="utf-8")
     assert "not measurable before adjudication" in (out / "report.html").read_text(encoding="utf-8")
     assert "blue list of run" in told.err
