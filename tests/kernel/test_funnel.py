@@ -37,7 +37,7 @@ def funnel(*, is_running: bool, name: str = "gate") -> CameraFunnel:
         ),
         index=IndexFacts(**index),
         record=RecordFacts(
-            alerted=1, not_matched=1, lost={"gated_blurred": 2}, highest_not_matched=0.1, alerts=(),
+            alerted=1, not_matched=1, lost={"gated_blurred": 2}, alerts=(),
             cameras={"gate": RecordedFacts(alerted=1, not_matched=1, lost={"gated_blurred": 2})},
         ),
         is_running=is_running,

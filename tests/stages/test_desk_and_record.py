@@ -163,7 +163,6 @@ async def test_people_are_counted_by_what_became_of_their_passage(host: HostFunc
         await hosted.send(*facts)
     found = actor.facts()
     assert (found.alerted, found.not_matched, found.lost) == (1, 3, {"restart": 2, "deadline": 1})
-    assert found.highest_not_matched == 0.5
     assert found.alerts == (an_alert(),)
     assert heard == facts
 

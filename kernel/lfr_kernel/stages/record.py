@@ -26,8 +26,6 @@ class RecordFacts(Struct, frozen=True, kw_only=True):
     not_matched: int
     lost: dict[str, int]
     """By reason."""
-    highest_not_matched: float | None
-    """The highest pooled similarity of a passage that did not alert."""
     alerts: tuple[Alert, ...]
     """The newest ones."""
     cameras: dict[str, RecordedFacts]
@@ -48,7 +46,6 @@ class Record(Actor):
         self._listen = listen
         self._verdicts: Counter[tuple[str, Verdict]] = Counter()
         self._lost: Counter[tuple[str, str]] = Counter()
-        self._highest: float | None = None
         self._alerts: deque[Alert] = deque(maxlen=ALERTS_KEPT)
 
     async def handle(self, message: Outcome | Alert) -> None:
@@ -67,8 +64,6 @@ class Record(Actor):
         self._verdicts[message.camera, message.verdict] += 1
         if message.verdict is Verdict.LOST:
             self._lost[message.camera, message.reason or "unknown"] += 1
-        elif message.verdict is Verdict.NOT_MATCHED and message.best_similarity is not None:
-            self._highest = max(self._highest or -1.0, message.best_similarity)
 
     def facts(self) -> RecordFacts:
         """Return a snapshot."""
@@ -80,7 +75,6 @@ class Record(Actor):
             alerted=sum(camera.alerted for camera in cameras.values()),
             not_matched=sum(camera.not_matched for camera in cameras.values()),
             lost=dict(lost),
-            highest_not_matched=self._highest,
             alerts=tuple(self._alerts),
             cameras=cameras,
         )
