@@ -270,6 +270,21 @@ def test_an_earlier_report_stays_whole_when_the_disk_is_full(
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_looked_at(
+    again: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = tmp_path / "a-file"
+    taken.touch()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("photographs were looked at")
+
+    monkeypatch.setattr(command, "observe", never)
+    result = again("--out", taken)
+    assert result.code == 1
+    assert f"the report cannot be written to {taken}" in result.err
+
+
 def test_a_memory_that_is_none_is_told(ran: Ran, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear all, " * 100)
     result = call("evaluate", ran.protocol, "--cache", tmp_path / "letter.txt", "--out", tmp_path / "out")

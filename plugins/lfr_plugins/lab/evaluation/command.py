@@ -33,7 +33,7 @@ from lfr_plugins.lab.evaluation.report import ModelFacts
 from lfr_plugins.lab.evaluation.screen import show
 from lfr_plugins.lab.evaluation.store import Store
 from lfr_plugins.lab.evaluation.views import VIEWS
-from lfr_plugins.lab.evaluation.writing import write, write_blue_list
+from lfr_plugins.lab.evaluation.writing import expect_writeable, write, write_blue_list
 from lfr_plugins.models.store import find_model
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def evaluate(
     try:
         read = read_protocol(path, images)
         described = read_about(about, path)
+        expect_writeable(out)
         size = list_size or _listed(profile, profile_path, console)
         with (
             _models(profile, registry, tuple(VIEWS) if choices else ()) as (models, facts),

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,13 @@ from lfr_plugins.lab.evaluation.plots import plots
 from lfr_plugins.lab.evaluation.prose import prose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfr_plugins.lab.evaluation.assembly import Evaluated
     from lfr_plugins.lab.evaluation.bluelist import BlueListReport
     from lfr_plugins.lab.evaluation.report import Report
 
-__all__ = ["encoded", "write", "write_blue_list"]
+__all__ = ["encoded", "expect_writeable", "write", "write_blue_list"]
 
 
 _MAYBE = ("plots/groups_*.svg", "plots/list_size.svg")
@@ -35,6 +36,17 @@ _MAYBE = ("plots/groups_*.svg", "plots/list_size.svg")
 def encoded(report: Report | BlueListReport) -> bytes:
     """Return report.json: the same report gives the same bytes."""
     return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+
+
+def expect_writeable(folder: Path) -> None:
+    """Find out before anything is computed whether a report can be written into a folder; leave nothing behind.
+
+    Raises:
+        PassingError: it cannot.
+    """
+    with _told_where(folder):
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        tempfile.TemporaryFile(dir=there).close()
 
 
 def write(evaluated: Evaluated, folder: Path) -> str:
@@ -78,8 +90,15 @@ def write_blue_list(report: BlueListReport, folder: Path) -> str:
 
 
 def _put_all(files: dict[str, bytes], folder: Path, leaving: Sequence[str] = ()) -> None:
-    try:
+    with _told_where(folder):
         _put(files, folder, leaving)
+
+
+@contextmanager
+def _told_where(folder: Path) -> Iterator[None]:
+    """Turn what the system says into what to do about it."""
+    try:
+        yield
     except OSError as error:
         raise PassingError(
             f"the report cannot be written to {folder}: {error.strerror or error}; free some space, or name another "
