@@ -181,13 +181,9 @@ class Session:
             self._listener.log("person_not_listed", person=person)
         for finding in self._watchlist.findings:
             self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
-        self.basis = rests_on(
-            self.profile,
-            cited,
-            detector=detector.digest,
-            embedder=embedder.digest,
-            listed=len(self._watchlist),
-        )
+        judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._watchlist))
+        # Options may have to look into a model's card to say what counts.
+        self.basis = await compute.run(judge, self.profile, cited, deadline_s=LOAD_S)
         self._listener.log("threshold_basis", **structs.asdict(self.basis))
         return detector, embedder, self._watchlist
 
