@@ -153,8 +153,9 @@ def test_two_photographs_that_clash_with_each_other_are_told_once() -> None:
     def unit(*parts: float) -> NDArray[np.float32]:
         return np.asarray(np.array(parts) / np.linalg.norm(parts), np.float32)
 
-    people = listed(
-        ("ada", [unit(1, 0, 0.7, 0), unit(1, 0, -0.7, 0.5)]), ("bob", [unit(0.9, 0.5, 0.9, 0), unit(0.4, 1, -0.4, 0.4)])
-    )
-    found = resemblances(*people)
-    assert len({frozenset((one.photo, one.other)) for one in found}) == len(found)
+    adas = [unit(1, 0, 0, 0), unit(0.1, 0, 1, 0)]
+    bobs = [unit(0.6, 0.8, 0, 0), unit(0, 0.1, 0, 1)]
+    found = resemblances(*listed(("ada", adas), ("bob", bobs)))
+    assert float(adas[0] @ adas[1]) < float(adas[0] @ bobs[0]) < DUPLICATE_AT
+    assert float(bobs[0] @ bobs[1]) < float(adas[0] @ bobs[0])
+    assert [{one.photo, one.other} for one in found if one.similarity == pytest.approx(0.6)] == [{"ada/0", "bob/2"}]
