@@ -30,8 +30,6 @@ from lfr_plugins.lab.evaluation.statistics import (
     people_needed,
     quantile_bounds,
     rate,
-    recommended_threshold,
-    rule_of_three,
     size_exponent,
     threshold_at,
     upper_bound,
@@ -89,12 +87,11 @@ def test_bounds_bracket_and_are_monotone_and_symmetric(count: tuple[int, int], m
 
 
 def test_no_event_is_a_bound_and_not_a_zero() -> None:
-    exact, three = rule_of_three(100)
-    assert (exact, three) == (pytest.approx(1 - 0.05**0.01), 0.03)
     found = rate(0, 100)
-    assert (found.value, found.low, found.upper) == (0.0, 0.0, pytest.approx(exact))
+    assert (found.value, found.low, found.upper) == (0.0, 0.0, pytest.approx(1 - 0.05**0.01))
+    assert found.upper == pytest.approx(3 / 100, rel=0.02), "the rule of three"
     assert "no event among 100 people: 95% upper bound 0.03" in (found.note or "")
-    assert rule_of_three(1) == (pytest.approx(0.95), 1.0)
+    assert upper_bound(0, 1) == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +130,6 @@ def test_results_go_into_json_also_when_counts_came_from_numpy() -> None:
         rate(np.int64(3), int(np.int64(100))),
         rate(float(np.float64(2.5)), 100, target=0.1),
         threshold_at(people, np.float64(0.1)),
-        recommended_threshold(people, np.float64(0.1)),
         curve(people, people),
         *list_sizes(hits, 50, [10, 50, 54]),
         fpir_over_lists(_pairs([1, 1, 2, 3]), np.float64(0.6), 50),
@@ -173,31 +169,9 @@ def test_a_threshold_is_the_smallest_that_keeps_its_target(people: list[float], 
     assert alerted(people, np.nextafter(found.threshold, -np.inf)) > len(people) * target or found.threshold == -1
 
 
-@settings(deadline=None)
-@given(people=st.lists(st.floats(-1, 1), min_size=60, max_size=400), target=st.floats(0.02, 0.5))
-def test_a_recommended_threshold_is_the_smallest_with_its_bound_below_the_target(
-    people: list[float], target: float
-) -> None:
-    found = recommended_threshold(people, target)
-    if found.threshold is None:
-        assert people_needed(target) > len(people)
-        assert found.note == f"not measurable with {len(people)} people: it would take {people_needed(target)}"
-        return
-    assert upper_bound(int(alerted(people, found.threshold)), len(people)) <= target
-    below = int(alerted(people, np.nextafter(found.threshold, -np.inf)))
-    assert upper_bound(below, len(people)) > target or found.threshold == -1
-    described = threshold_at(people, target)
-    assert described.threshold is not None
-    assert found.threshold >= described.threshold
-
-
 def test_wilks_smallest_sample() -> None:
     """59 people show 95 % content with 95 % confidence (Wilks 1941), and then nobody may alert; 93 allow one."""
-    ordered = np.arange(93) / 100
-    assert recommended_threshold(ordered[:58], 0.05).threshold is None
-    assert recommended_threshold(ordered[:59], 0.05).threshold == np.nextafter(0.58, 1)
-    assert recommended_threshold(ordered[:92], 0.05).threshold == np.nextafter(0.91, 1)
-    assert recommended_threshold(ordered, 0.05).threshold == np.nextafter(0.91, 1)
+    assert (people_needed(0.05), people_needed(0.05, events=1)) == (59, 93)
 
 
 def test_bounds_of_a_quantile_are_binomial_order_statistics() -> None:
@@ -363,7 +337,7 @@ def test_false_alerts_of_one_listed_person_make_it_wide() -> None:
 
 def test_no_false_alert_falls_back_to_the_people_and_says_so() -> None:
     found = fpir_over_lists(_pairs([]), 0.6)
-    assert (found.value, found.low, found.upper) == (0.0, 0.0, pytest.approx(rule_of_three(1000)[0]))
+    assert (found.value, found.low, found.upper) == (0.0, 0.0, pytest.approx(upper_bound(0, 1000)))
     assert "what other lists would do cannot be seen without a false alert" in (found.note or "")
 
 

@@ -30,7 +30,6 @@ from lfr_plugins.lab.evaluation.statistics.rates import (
     not_measurable,
     people_needed,
     rate,
-    rule_of_three,
     upper_bound,
 )
 from lfr_plugins.lab.evaluation.statistics.thresholds import (
@@ -39,7 +38,6 @@ from lfr_plugins.lab.evaluation.statistics.thresholds import (
     alerted,
     curve,
     quantile_bounds,
-    recommended_threshold,
     threshold_at,
 )
 from lfr_plugins.lab.evaluation.statistics.transfer import BelowFloorError, Transferred, transferred
@@ -83,8 +81,6 @@ __all__ = [
     "rate",
     "rate_over_lists",
     "ratio_interval",
-    "recommended_threshold",
-    "rule_of_three",
     "size_exponent",
     "smallest_ratio",
     "threshold_at",

@@ -16,7 +16,7 @@ from scipy import stats
 
 from lfr_plugins.lab.evaluation.statistics import _checks
 
-__all__ = ["CONFIDENCE", "Rate", "interval", "not_measurable", "people_needed", "rate", "rule_of_three", "upper_bound"]
+__all__ = ["CONFIDENCE", "Rate", "interval", "not_measurable", "people_needed", "rate", "upper_bound"]
 
 CONFIDENCE = 0.95
 """Of every interval and bound that does not name another."""
@@ -65,23 +65,12 @@ def interval(events: float, n: float, confidence: float = CONFIDENCE) -> tuple[f
 def upper_bound(events: float, n: float, confidence: float = CONFIDENCE) -> float:
     """Return Clopper and Pearson's one-sided upper bound: the largest rate at which so few events are not too few.
 
-    Without events it is 1 - (1 - confidence)^(1/n). Arguments and errors as for `interval`.
+    Without events it is 1 - (1 - confidence)^(1/n), at 95 % about 3/n: the rule of three (Hanley and Lippman-Hand, If
+    nothing goes wrong, is everything all right?, JAMA 249, 1983). Arguments and errors as for `interval`.
     """
     tail = 1 - _checks.share(confidence, "confidence")
     _check(events, n)
     return _high(events, n, tail)
-
-
-def rule_of_three(n: int) -> tuple[float, float]:
-    """Return the 95 % upper bound after no event among n people: exactly, 1 - 0.05^(1/n), and as 3/n.
-
-    Source: Hanley and Lippman-Hand, If nothing goes wrong, is everything all right?, JAMA 249, 1983.
-
-    Raises:
-        ValueError: n is less than 1.
-    """
-    _check(0, n)
-    return -float(np.expm1(np.log(1 - CONFIDENCE) / n)), min(3 / n, 1.0)
 
 
 def people_needed(target: float, events: int = 0, confidence: float = CONFIDENCE) -> int:

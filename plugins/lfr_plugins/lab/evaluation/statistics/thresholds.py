@@ -21,15 +21,13 @@ from lfr_plugins.lab.evaluation.statistics.rates import (
     CONFIDENCE,
     Rate,
     not_measurable,
-    people_needed,
     rate,
-    upper_bound,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Curve", "Threshold", "alerted", "curve", "quantile_bounds", "recommended_threshold", "threshold_at"]
+__all__ = ["Curve", "Threshold", "alerted", "curve", "quantile_bounds", "threshold_at"]
 
 LOWEST_SIMILARITY = -1.0
 """Of a cosine: a threshold here lets everybody through who was searched."""
@@ -123,38 +121,6 @@ def threshold_at(nonmated: ArrayLike, target: float) -> Threshold:
         return Threshold(target=target, threshold=None, fpir=None, low=None, high=None, note=few)
     note = f"rests on {allowed} {'person' if allowed == 1 else 'people'}" if allowed < _FEW else None
     return _chosen(scores, target, allowed, quantile_bounds(scores, target), note)
-
-
-def recommended_threshold(nonmated: ArrayLike, target: float, confidence: float = CONFIDENCE) -> Threshold:
-    """Return the smallest threshold whose one-sided upper Clopper-Pearson bound of FPIR is at or below a target.
-
-    The promise outlives the choice: the score just below such a threshold is an order statistic, and its true FPIR
-    exceeds the target for at most 1 - confidence of all samples of n people, whatever the distribution. It is Wilks'
-    tolerance limit (Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12,
-    1941). It holds for this list and people like these; for other lists see `twoway` and `transfer`.
-
-    Args:
-        nonmated: [n], one score a person.
-        target: FPIR, a share.
-        confidence: a share.
-
-    Returns:
-        The threshold, or none with the note "not measurable with n people: it would take m".
-
-    Raises:
-        ValueError: scores are empty, not one-dimensional or NaN; target or confidence is no share.
-    """
-    scores = _checks.scores(nonmated, "nonmated")
-    target = _checks.share(target, "target")
-    n = int(scores.size)
-    needed = people_needed(target, confidence=confidence)
-    if needed > n:
-        note = not_measurable(n, needed)
-        return Threshold(target=target, threshold=None, fpir=None, low=None, high=None, note=note)
-    allowed = 0
-    while upper_bound(allowed + 1, n, confidence) <= target:
-        allowed += 1
-    return _chosen(scores, target, allowed, quantile_bounds(scores, target), None)
 
 
 def quantile_bounds(
