@@ -99,7 +99,7 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
             f"({reasons}): take better ones, or see [watchlist.gates] of the profile"
         )
     whole = score(sides.gallery, sides.mated, sides.nonmated, recipe)
-    by_looks: dict[int | None, Scores] = {looks: sides.with_looks(looks) for looks in sides.looks}
+    by_looks = {looks: sides.with_looks(looks) for looks in sides.looks}
     first = by_looks[1]
     wanted = most_looks(inputs.profile)
     advice = recommend(by_looks, target=inputs.target, listed=inputs.list_size, wanted_looks=wanted)

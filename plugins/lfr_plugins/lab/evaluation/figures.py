@@ -107,12 +107,17 @@ def transfer(scores: Scores, target: float) -> Transferred:
 
 
 def recommend(
-    by_looks: Mapping[int | None, Scores], *, target: float, listed: int | None, wanted_looks: int | None
+    by_looks: Mapping[int, Scores], *, target: float, listed: int | None, wanted_looks: int | None
 ) -> Recommendation:
     """Return the smallest threshold whose upper bounds meet the target, for up to as many looks as can be shown.
 
+    The promise outlives the choice: the score just below such a threshold is an order statistic, and its true FPIR
+    exceeds the target for at most 5 % of all samples of as many people, whatever the distribution. It is Wilks'
+    tolerance limit (Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12,
+    1941). It holds for this list and people like these; the second bound is the one over other lists.
+
     Args:
-        by_looks: scores of those with so many faces, after so many; None: of everybody, after all.
+        by_looks: scores of those with so many faces, after so many; at least one.
         target: FPIR.
         listed: people on the list that will be used; as many as were tested when None.
         wanted_looks: most faces that a passage will pool; None where it is not known.
@@ -127,17 +132,16 @@ def recommend(
     # A passage of up to k faces may end after any number of them: the threshold must do for each.
     thresholds: list[float] = []
     chosen: int | None = None
-    for looks in sorted(looks for looks in measured if looks is not None):
+    for looks in sorted(measured):
         threshold = measured[looks][0]
         if threshold is None or (wanted_looks is not None and looks > wanted_looks):
             break
         thresholds.append(threshold)
         chosen = looks
     if chosen is None:
-        first = measured[min(looks for looks in measured if looks is not None)]
         return Recommendation(
             target=target, listed=size, tested=tested, looks=None, wanted_looks=wanted_looks, threshold=None, fpir=None,
-            fpir_over_lists=None, tpir=None, wrong_person=None, by_looks=table, note=first[1],
+            fpir_over_lists=None, tpir=None, wrong_person=None, by_looks=table, note=measured[min(measured)][1],
         )  # fmt: skip
     scores, threshold = by_looks[chosen], max(thresholds)
     note = None

@@ -134,7 +134,7 @@ class Descriptive(Struct, frozen=True, kw_only=True):
 class Measured(Struct, frozen=True, kw_only=True):
     """What one number of looks allows to recommend."""
 
-    looks: int | None
+    looks: int
     nonmated: int
     threshold: float | None
     note: str | None = None
