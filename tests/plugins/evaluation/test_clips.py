@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lfr_kernel.api import PermanentError, Registry, Timeline, parse_profile, read_photograph
 from lfr_kernel.testing.fakes import FakeCamera, FakeDetector, FakeEmbedder, FakeFace, FakePicture, FakeTracker, Faults
-from lfr_plugins.lab.evaluation.clips import Walked, walk_clips, walks_of, watch_clips
+from lfr_plugins.lab.evaluation.clips import Walked, walks_of, watch_clips
 from lfr_plugins.lab.evaluation.following import Stages, Track, Watched, stages_of
 from lfr_plugins.lab.evaluation.observation import Models, UnreadableError, observe
 from lfr_plugins.lab.evaluation.protocol import Row, read_protocol
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 DIMENSION = 128
+
+
+def walk_clips(rows: Sequence[Row], stages: Stages, store: Store, *, live_mirrored: bool) -> Walked:
+    watched = watch_clips(rows, stages, store)
+    return walks_of(rows, watched, stages.embedder.dimension, live_mirrored=live_mirrored)
 
 
 class Studio:

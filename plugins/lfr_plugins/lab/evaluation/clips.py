@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lfr_plugins.lab.evaluation.protocol import Role, Row
     from lfr_plugins.lab.evaluation.store import Store
 
-__all__ = ["NEVER_DETECTED", "Walked", "walk_clips", "walks_of", "watch_clips"]
+__all__ = ["NEVER_DETECTED", "Walked", "walks_of", "watch_clips"]
 
 VERSION = "2"
 """Rises when what is kept of a clip changes: what older versions have stored is then not asked for."""
@@ -74,30 +74,6 @@ class Walked(Struct, frozen=True, kw_only=True, eq=False):
         return [walk for role, walk in self.walks if role in roles]
 
 
-def walk_clips(
-    rows: Sequence[Row],
-    stages: Stages,
-    store: Store,
-    *,
-    live_mirrored: bool,
-    progress: Callable[[float, int, int], None] = lambda _seconds, _done, _all: None,
-) -> Walked:
-    """Watch the clips of a protocol, or remember what was seen, and return the passages of its ground truth.
-
-    Args:
-        rows: those that are clips, with the roles `mated` and `nonmated`.
-        stages: what watches.
-        store: what remembers.
-        live_mirrored: of the recipe: average each template with that of the mirror image.
-        progress: told (seconds of clips watched, clips done, clips in all) now and then.
-
-    Raises:
-        UnreadableError: clips cannot be read. All of them are named, and the others are in the store.
-    """
-    watched = watch_clips(rows, stages, store, progress=progress)
-    return walks_of(rows, watched, stages.embedder.dimension, live_mirrored=live_mirrored)
-
-
 def watch_clips(
     rows: Sequence[Row],
     stages: Stages,
@@ -105,7 +81,20 @@ def watch_clips(
     *,
     progress: Callable[[float, int, int], None] = lambda _seconds, _done, _all: None,
 ) -> dict[Path, Watched]:
-    """Follow everybody in the clips of `rows`, each clip once; see `walk_clips`. Several clips on several cores."""
+    """Follow everybody in clips, each clip once and several at a time, or remember what was seen.
+
+    Args:
+        rows: lines of a protocol that are clips, with the roles `mated` and `nonmated`.
+        stages: what watches.
+        store: what remembers.
+        progress: told (seconds of clips watched, clips done, clips in all) now and then.
+
+    Returns:
+        What was seen, by clip; the passages of the ground truth are `walks_of` it.
+
+    Raises:
+        UnreadableError: clips cannot be read. All of them are named, and the others are in the store.
+    """
     lines: dict[Path, list[Row]] = {}
     for row in rows:
         lines.setdefault(row.path, []).append(row)
