@@ -495,7 +495,7 @@ def test_the_singer_is_found_and_nobody_else_is(
     recipe = Recipe(
         gates=profile.tracker.options,
         enrolment=profile.watchlist.gates,
-        threshold_margin=profile.watchlist.early_margin,
+        early_margin=profile.watchlist.early_margin,
         live_mirrored=profile.embedder.mirror_live,
     )
     with Store(tmp_path / "store.db") as store:

@@ -174,7 +174,7 @@ def test_choices_are_scored_on_the_same_people_and_compared_with_what_is() -> No
 
     def scored(other: Recipe) -> Scores:
         asked.append(other)
-        return scores_of(matrix, np.zeros(3)) if other.threshold_margin == 0 else here
+        return scores_of(matrix, np.zeros(3)) if other.early_margin == 0 else here
 
     found = try_choices(ScoreTable(all_faces=here, first_face=here), recipe, (), scored, 0.01)
     assert [one.instead for one in found] == [instead for _, instead, _ in alternatives(recipe, ())]

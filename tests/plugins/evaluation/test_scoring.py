@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 D = 6
 """Few dimensions, so that everybody resembles somebody."""
 MARGIN = 0.06
-PLAIN = Recipe(gates=Gates(), enrolment=EnrolmentGates(), threshold_margin=MARGIN, live_mirrored=False)
+PLAIN = Recipe(gates=Gates(), enrolment=EnrolmentGates(), early_margin=MARGIN, live_mirrored=False)
 
 
 def unit(array: Any) -> NDArray[np.float32]:
@@ -150,7 +150,7 @@ async def who_alerts(gallery: Gallery, walks: Sequence[Walk], threshold: float, 
 
 
 def rule_scores(gallery: Gallery, walks: Sequence[Walk], margin: float) -> NDArray[np.float64]:
-    recipe = msgspec.structs.replace(PLAIN, threshold_margin=margin)
+    recipe = msgspec.structs.replace(PLAIN, early_margin=margin)
     return np.array([ruled for ruled, _, _ in scoring._compared(gallery, walks, recipe)])
 
 
@@ -443,7 +443,7 @@ def test_weights_are_by_quality_or_equal() -> None:
     walk = a_walk("listed 0", tilted, weights=[0.1, 0.9])
 
     def of(weight: str) -> float:
-        recipe = msgspec.structs.replace(PLAIN, weight=weight, threshold_margin=5.0)
+        recipe = msgspec.structs.replace(PLAIN, weight=weight, early_margin=5.0)
         return float(score(gallery, [walk], [a_walk("eve", [])], recipe).own[0])
 
     def mean(first: float, second: float) -> float:

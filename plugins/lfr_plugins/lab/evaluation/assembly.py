@@ -74,7 +74,7 @@ def recipe_of(profile: Profile) -> Recipe:
     return Recipe(
         gates=profile.tracker.options,
         enrolment=profile.watchlist.gates,
-        threshold_margin=profile.watchlist.early_margin,
+        early_margin=profile.watchlist.early_margin,
         live_mirrored=profile.embedder.mirror_live,
     )
 

@@ -178,8 +178,8 @@ def alternatives(recipe: Recipe, observed: Sequence[str]) -> list[tuple[str, str
         ),
         ("listed photographs", "without the mirror image", replace(recipe, listed_mirrored=not recipe.listed_mirrored)),
         ("weights of a pool", f"{other_weight} for every face", replace(recipe, weight=other_weight)),
-        ("early alerts", "no margin: at the first look over the threshold", replace(recipe, threshold_margin=0.0)),
-        ("early alerts", "twice the margin", replace(recipe, threshold_margin=2 * recipe.threshold_margin)),
+        ("early alerts", "no margin: at the first look over the threshold", replace(recipe, early_margin=0.0)),
+        ("early alerts", "twice the margin", replace(recipe, early_margin=2 * recipe.early_margin)),
         ("several photographs", "each listed by itself, the nearest counts", replace(recipe, several="nearest")),
         ("gates", "none at all, live and at enrolment", replace(recipe, gates=OPEN, enrolment=OPEN)),
         *(

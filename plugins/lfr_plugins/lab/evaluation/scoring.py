@@ -39,7 +39,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """For faces that pass."""
     enrolment: Gates
     """For listed photographs."""
-    threshold_margin: float
+    early_margin: float
     """`early_margin` of the watchlist."""
     live_mirrored: bool
     listed_mirrored: bool = True
@@ -312,7 +312,7 @@ def _ruled(
         return nothing, nothing, 0
     nearest = np.full((people, looks), -np.inf)
     np.maximum.at(nearest, gallery.rows_of, similarities.T)
-    margins = np.array([early_margin_of(recipe.threshold_margin, faces) for faces in range(1, looks + 1)])
+    margins = np.array([early_margin_of(recipe.early_margin, faces) for faces in range(1, looks + 1)])
     margins[-1] = 0.0
     return (nearest - margins).max(axis=1), nearest[:, -1], looks
 
