@@ -40,7 +40,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     enrolment: Gates
     """For listed photographs."""
     early_margin: float
-    """`early_margin` of the watchlist."""
+    """Of the watchlist."""
     live_mirrored: bool
     listed_mirrored: bool = True
     weight: Literal["quality", "equal"] = "quality"
