@@ -1,0 +1,1 @@
+"""Keys: signed statements, sealed secrets, and the files that keys lie in."""

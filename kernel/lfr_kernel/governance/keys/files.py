@@ -1,0 +1,90 @@
+"""Files that are whole or not there, secrets that only their owner can read, and files that are really gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from lfr_kernel.governance.errors import KeyFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["destroy_file", "read_secret", "sync_folder", "write_whole"]
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+BLOCK = 1 << 20
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file beside `path`, sync it, and rename it: after a crash there is the old one or the new one.
+
+    Args:
+        path: in a folder that exists.
+        data: all of it.
+        mode: of the file; only the owner may read it unless said otherwise.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:  # noqa: PTH123
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that what was renamed or removed in a folder stays so after a loss of power."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def read_secret(path: Path) -> bytes:
+    """Read a key file.
+
+    Raises:
+        KeyFileError: it is missing, cannot be read, or others can read it.
+    """
+    try:
+        mode = path.stat().st_mode
+        data = path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(f"key file {path}: {error.strerror}; expected a file that you can read") from None
+    if os.name == "posix" and mode & OTHERS:
+        raise KeyFileError(
+            f"key file {path} can be read by others (mode {stat.S_IMODE(mode):04o}, expected 0600): whoever read it "
+            f"holds the key; if nobody has, run chmod 600 {path}"
+        )
+    return data
+
+
+def destroy_file(path: Path) -> bool:
+    """Overwrite a file, sync it, and remove it; return whether it was there.
+
+    On flash and on file systems that copy on write the old blocks may outlive this: what must be gone is therefore
+    kept encrypted, and its key small enough for a store that really forgets.
+    """
+    try:
+        with path.open("r+b") as file:
+            left = os.fstat(file.fileno()).st_size
+            while left > 0:
+                left -= file.write(bytes(min(left, BLOCK)))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return False
+    path.unlink()
+    sync_folder(path.parent)
+    return True
