@@ -20,6 +20,7 @@ from lfr_kernel.messages import (
     Probe,
     ProbeLost,
     Recall,
+    Relist,
     Verdict,
     Wipe,
 )
@@ -534,6 +535,21 @@ async def test_a_recalled_person_is_gone_at_once_and_stays_gone_after_a_restart(
         assert (actor.facts().entries, actor.facts().generation) == (1, 2)
         await hosted.send(probe(0, ADA, "q"), end(1, "q"), probe(0, BOB, "r"), end(1, "r"))
         assert matches(hosted) == [("r", "bob")]
+
+
+async def test_whose_photograph_was_withdrawn_is_known_by_the_rest_from_then_on(
+    host: HostFunction, lane: TimedLane
+) -> None:
+    made, rest = Made(), unit(0, 0, 0, 1)
+    actor = hosted_index(made, lane)
+    async with host(actor) as hosted:
+        await hosted.send(probe(0, rest), end(1), probe(0, ADA, "q"), end(1, "q"))
+        assert matches(hosted) == [("q", "ada")]
+        assert (await hosted.ask(Relist(person="ada", template=Biometric(rest.copy())))).destroyed == 1
+        assert (await hosted.ask(Relist(person="nobody", template=Biometric(rest.copy())))).destroyed == 0
+        assert (actor.facts().entries, actor.facts().generation) == (2, 2)
+        await hosted.send(probe(0, rest, "r"), end(1, "r"), probe(0, ADA, "s"), end(1, "s"))
+        assert matches(hosted) == [("q", "ada"), ("r", "ada")]
 
 
 class Stubborn(NumpyIndex):

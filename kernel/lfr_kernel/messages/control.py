@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
-__all__ = ["Expire", "Recall", "Receipt", "Wipe"]
+if TYPE_CHECKING:
+    from lfr_kernel.messages.biometric import Biometric
+
+__all__ = ["Expire", "Recall", "Receipt", "Relist", "Wipe"]
 
 
 class Recall(Struct, frozen=True, kw_only=True, tag=True):
     """Take a person off the live gallery at once and for good. Receiver: the index. Answer: Receipt."""
 
     person: str
+
+
+class Relist(Struct, frozen=True, kw_only=True, eq=False, tag=True):
+    """One of a person's photographs was withdrawn: from now on this is the template of the others.
+
+    Receiver: the index, which copies it. Answer: Receipt of the rows that it took the place of.
+    """
+
+    person: str
+    template: Biometric
+    """float32 [D], L2-normalised; the sender's to erase."""
+
+    def erase(self) -> None:
+        """Overwrite the template."""
+        self.template.erase()
+
+    def __repr__(self) -> str:
+        return "Relist"
 
 
 class Wipe(Struct, frozen=True, kw_only=True, tag=True):

@@ -71,6 +71,10 @@ class Roll:
     def recall(self, person: str) -> list[int]:
         """Take somebody off the list; return the rows that the plugin still holds of him or her."""
         self._recalled.add(person)
+        return self.rows_of(person)
+
+    def rows_of(self, person: str) -> list[int]:
+        """Return the rows that the plugin holds of somebody."""
         return [row for row, listed in enumerate(self._persons) if listed == person and row not in self._removed]
 
     def strike(self, rows: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from lfr_kernel.messages import (
     ProbeLost,
     Recall,
     Receipt,
+    Relist,
     Wipe,
 )
 from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
@@ -326,7 +327,9 @@ class IndexHost(Actor):
         await self._tell()
 
     async def answer(self, request: Any) -> Any:
-        """Recall a person, or wipe everything."""
+        """Recall a person, take another template for one, or wipe everything."""
+        if isinstance(request, Relist):
+            return Receipt(destroyed=await self._relist(request))
         if isinstance(request, Recall):
             return Receipt(destroyed=await self._recall(request.person))
         if isinstance(request, Wipe):
@@ -343,6 +346,21 @@ class IndexHost(Actor):
             await self._lane.run(self._index.remove, entries, deadline_s=self._deadline_s)
             self._roll.strike(rows)
         return len(rows)
+
+    async def _relist(self, request: Relist) -> int:
+        rows = self._roll.rows_of(request.person)
+        for entry in self._ledger:
+            entry.drop(request.person)  # what waits rests on the photograph that was withdrawn
+        if rows:
+            await self._lane.run(self._exchange, rows, request.template.array, deadline_s=self._deadline_s)
+            self._roll.generation += 1
+        return len(rows)
+
+    def _exchange(self, rows: Sequence[int], template: NDArray[np.float32]) -> None:
+        assert self._index is not None  # noqa: S101  (setup has seen to it)
+        entries = np.asarray(rows, np.int64)
+        self._index.remove(entries)
+        self._index.add(np.broadcast_to(template, (len(rows), len(template))), entries, self._digest)
 
     async def _wipe(self) -> int:
         assert self._index is not None  # noqa: S101  (setup has seen to it)
