@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta, Struct, field
 
 from lfr_kernel.decoding import Problem, decode, join_path, shown, suggest
 from lfr_kernel.placeholders import fill_in
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import PermanentError
-from lfr_kernel.stages.quality import EnrolmentGates
+from lfr_kernel.sections import (
+    BasisSection,
+    CameraSection,
+    EmbedderSection,
+    GovernanceSection,
+    Profile,
+    RuntimeSection,
+    SinkSection,
+    StageSection,
+    WatchlistSection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +34,7 @@ __all__ = [
     "BasisSection",
     "CameraSection",
     "EmbedderSection",
+    "GovernanceSection",
     "Profile",
     "ProfileError",
     "RuntimeSection",
@@ -35,10 +45,6 @@ __all__ = [
     "parse_profile",
     "read_profile",
 ]
-
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z", title="1 to 32 lower-case letters, digits, - and _")]
-Text = Annotated[str, Meta(min_length=1)]
-Options = Annotated[Any, Meta(title="a table", description="the plugin's own settings: see `lfr-kernel plugins`")]
 
 
 class ProfileError(PermanentError, ValueError):
@@ -53,174 +59,16 @@ class ProfileError(PermanentError, ValueError):
         super().__init__(f"{source}: {count}\n" + "\n".join(f"  {source}: {problem}" for problem in problems))
 
 
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all parts of a profile. Prints numbers and switches only: any text of it may hold a secret."""
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value}" for name, value in self.__rich_repr__())
-        return f"{type(self).__name__}({fields})"
-
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                yield name, len(value)
-            else:
-                yield name, value if isinstance(value, int | float | Section) else "…"
-
-
-class CameraSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[cameras]]`: one source of pictures."""
-
-    name: Annotated[Name, Meta(description="how alerts and screens call it")]
-    plugin: Annotated[Text, Meta(description="camera plugin")] = "av"
-    options: Options = field(default_factory=dict)
-
-
-class StageSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[detector]`, `[tracker]`, `[index]`, `[retention]`: which plugin, and its settings."""
-
-    plugin: Annotated[str, Meta(description="plugin of this stage; the built-in one if not given")] = ""
-    options: Options = field(default_factory=dict)
-
-
-class EmbedderSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[embedder]`: which plugin, and how it is used."""
-
-    plugin: Annotated[str, Meta(description="embedder plugin; the built-in one if not given")] = ""
-    mirror_live: Annotated[
-        bool,
-        Meta(
-            description="average each passing face with its mirror image: two calls of the embedder for each of the "
-            "few faces of a passage that are embedded, and fewer people missed who show their face only once"
-        ),
-    ] = True
-    options: Options = field(default_factory=dict)
-
-
-class WatchlistSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[watchlist]`: who is looked for."""
-
-    images: Annotated[
-        Text | Annotated[tuple[Text, ...], Meta(min_length=1)],
-        Meta(
-            title="a folder or a list of folders",
-            description="photographs of those who are looked for; one person a file, or a sub-folder with several",
-        ),
-    ]
-    threshold: Annotated[
-        float,
-        Meta(
-            ge=0.2,
-            le=1.0,
-            description="pooled cosine similarity from which a passage alerts. For the bundled models, up to 444 "
-            "listed people and one face a passage 0.61 keeps falsely alerted people under 0.5 %: docs/recognition.md",
-        ),
-    ] = 0.62
-    early_margin: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=0.5,
-            description="while a passage lasts, with k faces pooled, it alerts from threshold + early_margin / k; once "
-            "it is over, from the threshold itself. An early alert is one of many looks: without a margin false alerts "
-            "are some 1.5 to 2 times as many",
-        ),
-    ] = 0.06
-    reader: Annotated[Text, Meta(description="camera plugin that reads photographs; it takes `path`")] = "images"
-    gates: EnrolmentGates = field(default_factory=EnrolmentGates)
-
-
-class BasisSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[basis]`: the evaluation report that the threshold rests on, and what the next one is made with."""
-
-    report: Annotated[
-        Text | None, Meta(description="the report.json of the evaluation that the threshold was chosen by")
-    ] = None
-    digest: Annotated[
-        Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}\Z", title="64 hexadecimal digits")] | None,
-        Meta(
-            description="SHA-256 of that file, required with it: a report that was changed since, or another one, "
-            "stops the start"
-        ),
-    ] = None
-    protocol: Annotated[
-        Text | None, Meta(description="the CSV of people and pictures that `lfr-kernel evaluate --for` tests with")
-    ] = None
-    target_fpir: Annotated[
-        float,
-        Meta(
-            ge=1e-6,
-            le=0.5,
-            description="share of passages of people not listed that may raise an alert: what the threshold is chosen "
-            "for, and a report must have been",
-        ),
-    ] = 0.005
-
-
-class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[sinks]]`: where alerts go."""
-
-    plugin: Annotated[Text, Meta(description="sink plugin")]
-    name: Annotated[Name, Meta(description="to tell two of a kind apart; the plugin's name if not given")] = ""
-    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
-    options: Options = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """What it is called."""
-        return self.name or self.plugin
-
-
-class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[runtime]`: how the machine is used."""
-
-    compute_threads: Annotated[int, Meta(ge=0, le=64, description="threads for inference; 0: one a core")] = 0
-    call_deadline_s: Annotated[
-        float, Meta(ge=0.1, le=600, description="seconds after which a plugin's call is abandoned")
-    ] = 10.0
-    drain_s: Annotated[
-        float,
-        Meta(
-            ge=0.1,
-            le=60,
-            description="seconds that a stop waits for what is under way; cutting the rest short takes up to 3 more",
-        ),
-    ] = 5.0
-    max_restarts: Annotated[
-        int, Meta(ge=0, le=100, description="restarts of one stage within a minute before the run fails")
-    ] = 5
-    retention_period_s: Annotated[
-        float, Meta(ge=1, le=3600, description="seconds between looks for records that have expired")
-    ] = 60.0
-
-
-class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A whole profile."""
-
-    name: Annotated[Name, Meta(description="of the profile, in every output")]
-    permit: Annotated[
-        Literal["demo", "development"],
-        Meta(description="`demo` plays files only; `development` opens cameras too, and is not for use on the public"),
-    ]
-    cameras: Annotated[tuple[CameraSection, ...], Meta(min_length=1, title="one [[cameras]] table or more")]
-    watchlist: WatchlistSection
-    detector: StageSection = field(default_factory=StageSection)
-    tracker: StageSection = field(default_factory=StageSection)
-    embedder: EmbedderSection = field(default_factory=EmbedderSection)
-    index: StageSection = field(default_factory=StageSection)
-    basis: BasisSection = field(default_factory=BasisSection)
-    sinks: tuple[SinkSection, ...] = ()
-    retention: StageSection = field(default_factory=StageSection)
-    runtime: RuntimeSection = field(default_factory=RuntimeSection)
-
-
 DEFAULT_PLUGINS = {
     "detector": "onnx",
     "tracker": "passage",
     "embedder": "onnx",
     "index": "usearch",
     "retention": "durations",
+}
+NEEDED_LIST = {
+    "images": "a folder or a list of folders",
+    "file": "the sealed list that `lfr-kernel watchlist build` made",
 }
 DEFAULT_CAMERA = "av"
 DEFAULT_READER = "images"
@@ -270,6 +118,7 @@ def parse_profile(data: dict[str, Any], registry: Registry, *, source: str, here
     problems += verify_reader(data, registry)
     problems += verify_names(data)
     problems += verify_basis(data)
+    problems += verify_governance(data)
     # A text that could not be filled in is one mistake, not two.
     known = {problem.path for problem in unfilled}
     problems = unfilled + [problem for problem in problems if problem.path not in known]
@@ -388,3 +237,23 @@ def verify_basis(data: dict[str, Any]) -> list[Problem]:
     return [
         Problem("basis.digest", "missing, expected the SHA-256 of the report, as `sha256sum` prints it, to go with it")
     ]
+
+
+def verify_governance(data: dict[str, Any]) -> list[Problem]:
+    """A run under an authority has a vault and a sealed list; any other has neither, and a folder of photographs."""
+    is_governed = data.get("permit") == "authority"
+    listed = data.get("watchlist")
+    given = listed if isinstance(listed, dict) else None
+    problems = []
+    if is_governed and "governance" not in data:
+        problems.append(Problem("governance", 'missing, expected a table: permit = "authority" needs vault and pack'))
+    if not is_governed and "governance" in data:
+        problems.append(Problem("governance", 'expected nothing here without permit = "authority"'))
+    if given is not None:
+        needed, other = ("file", "images") if is_governed else ("images", "file")
+        if needed not in given:
+            problems.append(Problem(f"watchlist.{needed}", f"missing, expected {NEEDED_LIST[needed]}"))
+        if other in given:
+            why = "an authority takes a sealed list only" if is_governed else 'a sealed list needs permit = "authority"'
+            problems.append(Problem(f"watchlist.{other}", f"expected nothing here: {why}"))
+    return problems

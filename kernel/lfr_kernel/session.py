@@ -167,7 +167,7 @@ class Session:
         detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         self._watchlist = await enrol(
-            await compute.run(find_photos, self.profile.watchlist.images, deadline_s=LOAD_S),
+            await compute.run(find_photos, self.profile.watchlist.images or (), deadline_s=LOAD_S),
             reader=self._registry.get("camera", self.profile.watchlist.reader),
             detector=detector,
             embedder=embedder,

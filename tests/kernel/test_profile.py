@@ -117,7 +117,7 @@ def test_a_good_profile_has_its_defaults_filled_in(registry: Registry, tmp_path:
         ("threshold = '0.6'", "watchlist.threshold: expected a number from 0.2 to 1, got '0.6'"),
         (
             "treshold = 0.5",
-            "watchlist.treshold: unknown key, expected one of: images, threshold, early_margin, reader, gates",
+            "watchlist.treshold: unknown key, expected one of: images, file, threshold, early_margin, reader, gates",
         ),
         (
             "reader = 'imgaes'",
@@ -211,13 +211,16 @@ def test_all_mistakes_of_a_citation_come_at_once(registry: Registry, tmp_path: P
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (GOOD.replace('permit = "demo"', ""), "permit: missing, expected 'demo' or 'development'"),
+        (GOOD.replace('permit = "demo"', ""), "permit: missing, expected 'demo' or 'development' or 'authority'"),
         (
             GOOD.replace('"demo"', '"dev"'),
-            "permit: expected 'demo' or 'development', got 'dev'",
+            "permit: expected 'demo' or 'development' or 'authority', got 'dev'",
         ),
-        (GOOD.replace("photographs", ""), "watchlist.images: expected a folder or a list of folders, got ''"),
-        (GOOD.replace('"photographs"', "[]"), "watchlist.images: expected a folder or a list of folders, got []"),
+        (GOOD.replace("photographs", ""), "watchlist.images: expected a folder or a list of folders, optional, got ''"),
+        (
+            GOOD.replace('"photographs"', "[]"),
+            "watchlist.images: expected a folder or a list of folders, optional, got []",
+        ),
     ],
 )
 def test_a_mistake_in_what_is_required(text: str, problem: str, registry: Registry, tmp_path: Path) -> None:
@@ -241,8 +244,8 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(registry: Registry, 
     assert [problem.partition(":")[0] for problem in check(text, registry, tmp_path)] == [
         "permit",
         "name",
-        "watchlist.images",
         "watchlist.threshold",
+        "watchlist.images",
         "cameras[0].name",
         "cameras[0].plugin",
         "cameras[1].name",
@@ -259,6 +262,64 @@ def test_the_heading_counts_the_mistakes(registry: Registry, tmp_path: Path) -> 
         ProfileError, match=rf"^{re.escape(str(path))}: 4 mistakes\n  {re.escape(str(path))}: permit: mis"
     ):
         load_profile(path, registry)
+
+
+GOVERNED = """
+    name = "yard"
+    permit = "authority"
+    [[cameras]]
+    name = "gate"
+    options = { url = "rtsp://192.0.2.7/" }
+    [watchlist]
+    file = "list.lfrlist"
+    [governance]
+    vault = "vault"
+    pack = "uk-met"
+    start = "sealed"
+"""
+
+
+def test_a_run_under_an_authority_has_a_vault_and_a_sealed_list(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "yard.toml"
+    path.write_text(GOVERNED, encoding="utf-8")
+    profile, _ = load_profile(path, registry)
+    assert profile.governance is not None
+    assert (profile.governance.pack, profile.governance.start) == ("uk-met", "sealed")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problems"),
+    [
+        (
+            'permit = "authority"',
+            'permit = "demo"',
+            [
+                "watchlist.images: missing, expected a folder or a list of folders",
+                'watchlist.file: expected nothing here: a sealed list needs permit = "authority"',
+                'governance: expected nothing here without permit = "authority"',
+            ],
+        ),
+        (
+            'file = "list.lfrlist"',
+            'images = "photographs"',
+            [
+                "watchlist.file: missing, expected the sealed list that `lfr-kernel watchlist build` made",
+                "watchlist.images: expected nothing here: an authority takes a sealed list only",
+            ],
+        ),
+        (
+            '[governance]\n    vault = "vault"\n    pack = "uk-met"\n    start = "sealed"',
+            "",
+            ['governance: missing, expected a table: permit = "authority" needs vault and pack'],
+        ),
+        ('start = "sealed"', "", ["governance.start: missing, expected 'sealed' or 'operator-unlock'"]),
+    ],
+)
+def test_a_run_under_an_authority_takes_nothing_else(
+    before: str, after: str, problems: list[str], registry: Registry, tmp_path: Path
+) -> None:
+    assert before in GOVERNED
+    assert list(check(GOVERNED.replace(before, after), registry, tmp_path)) == problems
 
 
 # ---- files -----------------------------------------------------------------------------------------------------

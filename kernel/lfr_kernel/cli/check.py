@@ -91,7 +91,7 @@ class _Checks:
 
     def watchlist(self) -> int:
         watchlist = self._profile.watchlist
-        photos = find_photos(watchlist.images)
+        photos = find_photos(watchlist.images or ())
         people = len({photo.person for photo in photos})
         self.say("watchlist", f"people {people}, photographs {len(photos)}, threshold {watchlist.threshold:.2f}")
         return people

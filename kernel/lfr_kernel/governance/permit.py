@@ -1,14 +1,13 @@
 """Permits: without one nothing captures.
 
 The two issued here are built in. `demo` plays files, and only files. `development` opens cameras as well, for people
-who build and test the system among themselves; it is no authority to watch the public, and says so in every output. A
-governed issuer, which asks for an authority in force, takes the place of `issue_builtin` without anything else
-changing.
+who build and test the system among themselves; it is no authority to watch the public, and says so in every output.
+`authority` is issued by a deployment, which asks for an authority in force: see governance/deployment.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -17,7 +16,9 @@ from lfr_kernel.runtime import PermanentError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Permit", "PermitIssuer", "PermitRefusedError", "issue_builtin"]
+__all__ = ["Permit", "PermitIssuer", "PermitKind", "PermitRefusedError", "issue_builtin"]
+
+PermitKind: TypeAlias = Literal["demo", "development", "authority"]
 
 STATEMENTS = {
     "demo": "built in; plays files only",
@@ -42,7 +43,7 @@ class Permit(Struct, frozen=True, kw_only=True):
 class PermitIssuer(Protocol):
     """Decides whether the system may capture."""
 
-    def __call__(self, kind: Literal["demo", "development"], paces: Mapping[str, str]) -> Permit:
+    def __call__(self, kind: PermitKind, paces: Mapping[str, str]) -> Permit:
         """Return a permit for these cameras.
 
         Args:
@@ -54,8 +55,13 @@ class PermitIssuer(Protocol):
         """
 
 
-def issue_builtin(kind: Literal["demo", "development"], paces: Mapping[str, str]) -> Permit:
+def issue_builtin(kind: PermitKind, paces: Mapping[str, str]) -> Permit:
     """Issue a built-in permit; see `PermitIssuer`."""
+    if kind == "authority":
+        raise PermitRefusedError(
+            'the permit "authority" is not built in: it needs a vault with an authority in force; run this profile '
+            "with lfr-kernel --profile"
+        )
     live = sorted(name for name, pace in paces.items() if pace == "live")
     if kind == "demo" and live:
         raise PermitRefusedError(

@@ -190,7 +190,7 @@ def _listed(profile: Profile, path: Path | None, console: Console) -> int | None
     if path is None:
         return None
     try:
-        return len({photo.person for photo in find_photos(profile.watchlist.images)})
+        return len({photo.person for photo in find_photos(profile.watchlist.images or ())})
     except LfrError as error:
         unknown = f"the length of the profile's list is not known ({error}); state it with --list-size"
         console.print(Text(unknown, "yellow"), soft_wrap=True)
