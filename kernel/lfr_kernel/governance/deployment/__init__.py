@@ -1,0 +1,1 @@
+"""Deployments: authorised, opened, watched over while they run, ended, wiped, and accounted for."""

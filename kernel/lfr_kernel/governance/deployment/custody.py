@@ -1,0 +1,92 @@
+"""Where the key of a deployment lives: in one file, and how a start comes by it.
+
+`sealed`: as the machine seals it; a start needs nobody. `operator-unlock`: sealed to every operator on the roster, so
+that a start waits for one of them. It is never in a database, and in no backup of one.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from lfr_kernel.governance.errors import RefusedError, SealError
+from lfr_kernel.governance.people.unlocking import seal_to_operators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lfr_kernel.governance.deployment.plan import StartMode
+    from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = ["Unlock", "destroy_key", "has_key", "keep_key", "take_key"]
+
+Unlock = "Callable[[Mapping[str, bytes], bytes], bytes]"
+"""Opens what was sealed to operators: by name of the operator, and for a purpose."""
+
+
+class _Kept(Struct, frozen=True, kw_only=True, tag_field="start"):
+    """What the file holds in mode `operator-unlock`: the key, sealed to each operator, in base64."""
+
+    operators: dict[str, str]
+
+
+def purpose_of(deployment: Deployment) -> bytes:
+    """Return what a deployment's key is bound to."""
+    return f"lfr-deployment-1 {deployment.serial} {deployment.list}".encode()
+
+
+def keep_key(vault: Vault, deployment: Deployment, key: bytes, start: StartMode) -> None:
+    """Put the key where it lives.
+
+    Raises:
+        RefusedError: it is to be sealed to the operators, and the roster has none.
+    """
+    if start == "operator-unlock":
+        sealed = seal_to_operators(vault.roster, key, purpose_of(deployment))
+        if not sealed:
+            raise RefusedError('start = "operator-unlock" needs an operator on the roster, which has none')
+        kept = _Kept(operators={name: base64.b64encode(one).decode() for name, one in sealed.items()})
+        key = msgspec.json.encode(kept)
+    vault.keyring.put(deployment.keyname, key)
+
+
+def take_key(vault: Vault, deployment: Deployment, unlock: Callable[[Mapping[str, bytes], bytes], bytes] | None) -> bytes:
+    """Return the key of a deployment that is open.
+
+    Args:
+        vault: the installation's.
+        deployment: that is open.
+        unlock: opens what was sealed to operators; None where nobody is there to do it.
+
+    Raises:
+        KeyFileError: it is not there any more.
+        RefusedError: it waits for an operator.
+        SealError: it does not open.
+    """
+    kept = vault.keyring.get(deployment.keyname)
+    if not kept.startswith(b"{"):
+        return kept
+    if unlock is None:
+        raise RefusedError(
+            f"deployment {deployment.serial} waits for an operator, as its profile says (start = \"operator-unlock\"): "
+            "start it with --unlock KEYFILE"
+        )
+    try:
+        operators = msgspec.json.decode(kept, type=_Kept).operators
+    except msgspec.DecodeError as error:
+        raise SealError(f"the key of deployment {deployment.serial} cannot be read: {error}") from None
+    return unlock({name: base64.b64decode(one) for name, one in operators.items()}, purpose_of(deployment))
+
+
+def has_key(vault: Vault, deployment: Deployment) -> bool:
+    """Return whether the key is still there."""
+    return vault.keyring.has(deployment.keyname)
+
+
+def destroy_key(vault: Vault, deployment: Deployment) -> None:
+    """Destroy the key. Twice is harmless."""
+    vault.keyring.destroy(deployment.keyname)

@@ -1,0 +1,167 @@
+"""What a profile would run, as far as an authority has to say yes to it, and every way in which it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+from lfr_kernel.governance.audit.chain import ns_of
+from lfr_kernel.governance.authority import verify_authority
+from lfr_kernel.governance.deployment.register import authorised
+from lfr_kernel.governance.deployment.statements import Authorisation, Head
+from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.rules import LoadedPack, verify_runnable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfr_kernel.governance.authority import Authority, LoadedAuthority
+    from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.lists.file import ListFile
+    from lfr_kernel.governance.rules import Pack
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = ["Plan", "StartMode", "authorise", "refuse", "verify_list", "verify_pack"]
+
+StartMode = Literal["sealed", "operator-unlock"]
+HOUR_NS = 3_600 * 10**9
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What would run."""
+
+    profile: str
+    profile_digest: str
+    """SHA-256 of the file: what is authorised is every setting in it."""
+    threshold: float
+    cameras: tuple[str, ...]
+    loaded: LoadedPack
+    """With its digest as signed, and the profile's stricter values in it."""
+    list: Path
+    start: StartMode
+    has_report: bool
+    """Whether the profile cites an evaluation report."""
+
+    @property
+    def pack(self) -> Pack:
+        """The rules."""
+        return self.loaded.pack
+
+
+def refuse(what: str, problems: list[str]) -> None:
+    """Raise RefusedError with all problems, if there are any."""
+    if len(problems) == 1:
+        raise RefusedError(f"{what}: {problems[0]}")
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise RefusedError(f"{what}: {len(problems)} reasons\n{lines}")
+
+
+def verify_pack(vault: Vault, plan: Plan) -> None:
+    """Refuse a pack that is to be completed, or that the organisation of this vault has not signed.
+
+    Raises:
+        PackError: it is to be completed.
+        RefusedError: it was not signed, or was changed since.
+    """
+    verify_runnable(plan.loaded)
+    signed = {one.digest: one.name for one in vault.packs.packs}
+    if plan.loaded.digest not in signed:
+        known = ", ".join(f"{name} ({digest[:8]}…)" for digest, name in signed.items()) or "none"
+        raise RefusedError(
+            f"rule pack {plan.pack.name} ({plan.loaded.digest[:8]}…) is not one that the organisation signed for this "
+            f"installation, which are: {known}; sign it (lfr-kernel org packs) and take it in (lfr-kernel installation "
+            "update)"
+        )
+
+
+def verify_list(vault: Vault, pack: Pack, pack_digest: str, listed: ListFile, now_ns: int) -> Iterator[str]:
+    """Yield every way in which a sealed list breaks the pack now. Its signatures were verified before."""
+    header, rules = listed.header, pack.rules
+    facts, counts = header.facts, header.counts
+    if facts.pack_digest != pack_digest:
+        yield f"it was built by pack {facts.pack} ({facts.pack_digest[:8]}…), the profile's is {pack.name}: build it again"
+    if header.rows > rules.max_entries:
+        yield f"expected {rules.max_entries} entries at most (max_entries of pack {pack.name}), got {header.rows}"
+    age_h = (now_ns - _ns(facts.made)) / HOUR_NS
+    if age_h > rules.build_max_age_h:
+        yield (
+            f"it was built {age_h:.1f} h ago, expected {rules.build_max_age_h:.6g} h at most (build_max_age_h of pack "
+            f"{pack.name}): build it again"
+        )
+    reviews = [_ns(one.at) for one in listed.reviews]
+    if not reviews:
+        yield "nobody has reviewed it: another person than its builder has to (lfr-kernel watchlist review)"
+    elif (age_h := (now_ns - max(reviews)) / HOUR_NS) > rules.review_max_age_h:
+        yield (
+            f"it was reviewed {age_h:.1f} h ago, expected {rules.review_max_age_h:.6g} h at most (review_max_age_h of "
+            f"pack {pack.name}): review it again"
+        )
+    checked, needed = max((one.n for one in listed.samples), default=0), min(rules.min_sample, header.rows)
+    if checked < needed:
+        yield (
+            f"expected a dip sample of {needed} entries (min_sample of pack {pack.name}), got {checked}: "
+            f"lfr-kernel watchlist sample --n {needed}"
+        )
+    if counts.latest_expiry is not None and _ns(counts.latest_expiry) <= now_ns:
+        yield "all of its entries have expired: build it again"
+    del vault
+
+
+def _ns(moment: object) -> int:
+    text = msgspec.json.decode(msgspec.json.encode(moment), type=str)
+    return ns_of(text)
+
+
+def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan, listed: ListFile) -> Deployment:
+    """Sign an authority together with the digests of pack, profile and watchlist, and give the deployment its number.
+
+    Raises:
+        PackError: the pack is to be completed.
+        RefusedError: the authority, the list or the signer breaks the pack, or the list does not fit the authority; the
+            text has every reason.
+        AuthorityError: an authority of this id was there before.
+    """
+    vault.may("authorised", signer)
+    verify_pack(vault, plan)
+    authority, now = loaded.authority, vault.clocks()
+    problems = verify_authority(
+        authority, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=now.utc_ns
+    )
+    refuse(f"authority {authority.id}", problems)
+    problems = [
+        *verify_list(vault, plan.pack, plan.loaded.digest, listed, now.utc_ns),
+        *_of_categories(authority, listed),
+    ]
+    refuse(f"watchlist {plan.list}", problems)
+    draft = Authorisation(
+        serial=0,
+        installation="",
+        authority=authority.id,
+        document=loaded.text,
+        document_digest=loaded.digest,
+        pack=plan.pack.name,
+        pack_digest=plan.loaded.digest,
+        profile=plan.profile,
+        profile_digest=plan.profile_digest,
+        list=listed.header.id,
+        root=listed.header.root,
+        entries=listed.header.rows,
+        after=Head(number=0, digest="0" * 64),
+        by=signer.name,
+        at="",
+    )
+    return authorised(vault, signer, draft, starts_ns=authority.starts_ns, ends_ns=authority.ends_ns)
+
+
+def _of_categories(authority: Authority, listed: ListFile) -> Iterator[str]:
+    for category, count in listed.header.counts.categories.items():
+        if category not in authority.categories:
+            yield (
+                f"{count} of its entries are of category {category}, which authority {authority.id} does not name "
+                f"(it names {', '.join(authority.categories)})"
+            )

@@ -1,0 +1,265 @@
+"""The register of deployments: what stage each is in, and the acts by which it gets there.
+
+Every change is one transaction with its entry in the audit chain. Serial numbers are contiguous: a deployment that is
+abandoned, fails or sees nobody keeps its number and gets its record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, structs
+
+from lfr_kernel.governance.audit.chain import iso_of
+from lfr_kernel.governance.authority import AuthorityError
+from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension, Head
+from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.instant import Instant  # noqa: TC001  (msgspec resolves the annotations when it decodes)
+from lfr_kernel.governance.keys.signing import Envelope, sign
+from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance
+
+if TYPE_CHECKING:
+    from lfr_kernel.governance.audit.database import Database, Transaction
+    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = [
+    "Deployment",
+    "Withdrawal",
+    "authorised",
+    "closing_head",
+    "deployments",
+    "end",
+    "extended",
+    "find",
+    "save",
+    "withdraw",
+    "withdrawn",
+]
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """One deployment, as the register has it."""
+
+    serial: int
+    authority: str
+    list: str
+    root: str
+    stage: Stage
+    envelope: Envelope
+    """The signed `Authorisation`."""
+    term: Term
+    opened_ns: int | None = None
+    ended_ns: int | None = None
+    why: str = ""
+    """Why it ended: a code."""
+    ending: Ending | None = None
+    has_failed: bool = False
+    """Whether the last run under it failed, and none has gone well since."""
+    is_capturing: bool = False
+    """Whether a run said that it captures, and none has said that it stopped."""
+    seen: int = 0
+    """Passages seen by all runs under it."""
+    alerts: int = 0
+    source: str = ""
+    """Where the sealed list lay from which the working copy was made."""
+    steps: dict[str, str] = {}
+    """When each step of the wipe was done."""
+    warned: tuple[int, ...] = ()
+    """Minutes before the end at which a warning was given."""
+
+    @property
+    def authorisation(self) -> Authorisation:
+        """What was signed. It was verified before it was written here."""
+        return msgspec.json.decode(self.envelope.body, type=Authorisation)
+
+    @property
+    def keyname(self) -> str:
+        """What the keyring calls the deployment's key."""
+        return f"deployment-{self.serial:06d}"
+
+
+class Withdrawal(Struct, frozen=True, kw_only=True):
+    """An entry that was taken off a list for good."""
+
+    entry: str
+    why: str
+
+
+def deployments(database: Database) -> list[Deployment]:
+    """Return all deployments, by serial number."""
+    rows = database.query("SELECT body FROM deployments ORDER BY serial")
+    return [msgspec.json.decode(body, type=Deployment) for (body,) in rows]
+
+
+def find(database: Database, serial: int) -> Deployment:
+    """Return one deployment.
+
+    Raises:
+        RefusedError: there is none with this number.
+    """
+    rows = database.query("SELECT body FROM deployments WHERE serial = ?", (serial,))
+    if not rows:
+        known = database.query("SELECT max(serial) FROM deployments")[0][0]
+        raise RefusedError(f"there is no deployment {serial}: expected a number from 1 to {known or 0}")
+    return msgspec.json.decode(rows[0][0], type=Deployment)
+
+
+def save(transaction: Transaction, deployment: Deployment) -> None:
+    """Write a deployment, in place of what the register has of it."""
+    body = msgspec.json.encode(deployment).decode()
+    transaction.execute(
+        "INSERT INTO deployments (serial, body) VALUES (?, ?) ON CONFLICT (serial) DO UPDATE SET body = excluded.body",
+        (deployment.serial, body),
+    )
+
+
+def closing_head(database: Database) -> Head:
+    """Return the entry that closed the last deployment that was closed, or founded the vault."""
+    rows = database.query(
+        "SELECT number, digest FROM entries WHERE act IN ('founded', 'wiped') ORDER BY number DESC LIMIT 1"
+    )
+    return Head(number=rows[0][0], digest=rows[0][1])
+
+
+def authorised(vault: Vault, signer: Signer, draft: Authorisation, *, starts_ns: int, ends_ns: int) -> Deployment:
+    """Enter a new deployment, signed.
+
+    Args:
+        vault: the installation's.
+        signer: the authoriser's session.
+        draft: what is signed; serial, installation, after, by and at are filled in here.
+        starts_ns: of the authority, UTC.
+        ends_ns: likewise.
+
+    Raises:
+        AuthorityError: an authority of this id is, or was, on the register: it never opens again.
+        RefusedError: the list is, or was, another deployment's.
+    """
+    now = vault.clocks()
+    with vault.database.transaction() as transaction:
+        known = deployments(vault.database)
+        for other in known:
+            if other.authority == draft.authority:
+                advance(other.stage, Event.AUTHORISE, authority=other.authority)
+            if other.list == draft.list and other.ending is not Ending.ABANDONED:
+                raise RefusedError(
+                    f"watchlist {draft.list} belongs to deployment {other.serial} (authority {other.authority}), which "
+                    f"is {other.stage.value}: a list is made for one deployment; build another"
+                )
+        statement = structs.replace(
+            draft,
+            serial=len(known) + 1,
+            installation=vault.installation.installation,
+            after=closing_head(vault.database),
+            by=signer.name,
+            at=iso_of(now.utc_ns),
+        )
+        deployment = Deployment(
+            serial=statement.serial,
+            authority=statement.authority,
+            list=statement.list,
+            root=statement.root,
+            stage=advance(None, Event.AUTHORISE, authority=statement.authority),
+            envelope=sign(AUTHORITY, statement, signer),
+            term=Term(starts_ns=starts_ns, ends_ns=ends_ns, anchored=now),
+        )
+        save(transaction, deployment)
+        facts = {"deployment": deployment.serial, "authority": deployment.authority, "signed": deployment.envelope}
+        vault.act(transaction, "authorised", by=signer, facts=facts)
+    return deployment
+
+
+def extended(vault: Vault, signer: Signer, serial: int, *, ends_ns: int, reason: str, text: str) -> Deployment:
+    """Give a deployment a later end: a new act, with a reason.
+
+    The end by the boot clock moves by as much as the end by the wall clock, whatever was done to the latter since.
+
+    Raises:
+        AuthorityError: it is not open, or would end earlier.
+    """
+    now = vault.clocks()
+    with vault.database.transaction() as transaction:
+        before = find(vault.database, serial)
+        stage = advance(before.stage, Event.EXTEND, authority=before.authority)
+        if ends_ns <= before.term.ends_ns:
+            raise AuthorityError(
+                f"authority {before.authority}",
+                [f"expected an end after {iso_of(before.term.ends_ns)}, got {iso_of(ends_ns)}; to end it, close it"],
+            )
+        statement = Extension(
+            serial=serial,
+            installation=vault.installation.installation,
+            authority=before.authority,
+            was=iso_of(before.term.ends_ns),
+            ends=iso_of(ends_ns),
+            by=signer.name,
+            at=iso_of(now.utc_ns),
+        )
+        after = structs.replace(before, stage=stage, term=structs.replace(before.term, ends_ns=ends_ns), warned=())
+        save(transaction, after)
+        facts = {"deployment": serial, "signed": sign(EXTENSION, statement, signer)}
+        vault.act(transaction, "authority_extended", by=signer, facts=facts, reason=reason, text=text, deployment=serial)
+    return after
+
+
+def end(
+    vault: Vault, serial: int, *, signer: Signer | None, why: str, text: str | None = None, failed: bool = False
+) -> Deployment:
+    """Begin to end a deployment: from here on nothing captures under it, and its list is wiped whatever happens.
+
+    Args:
+        vault: the installation's.
+        serial: of the deployment.
+        signer: the session of who ends it; None when a clock does.
+        why: a code, such as `clock`.
+        text: free text.
+        failed: whether the run under it failed.
+    """
+    now = vault.clocks()
+    with vault.database.transaction() as transaction:
+        before = find(vault.database, serial)
+        if before.stage is Stage.ENDING:
+            return before
+        is_unopened = before.stage is Stage.AUTHORISED
+        stage = advance(before.stage, Event.ABANDON if is_unopened else Event.END, authority=before.authority)
+        after = structs.replace(
+            before,
+            stage=stage,
+            ended_ns=now.utc_ns,
+            why=why,
+            has_failed=before.has_failed or failed,
+            ending=_ending(before, why, failed=failed),
+        )
+        save(transaction, after)
+        facts = {"deployment": serial, "ending": after.ending.value if after.ending else None}
+        if signer is None:
+            vault.act(transaction, "deployment_ended", by=vault.signer, facts=facts, reason=why)
+        else:
+            vault.act(transaction, "authority_closed", by=signer, facts=facts, reason=why, text=text, deployment=serial)
+    return after
+
+
+def _ending(deployment: Deployment, why: str, *, failed: bool) -> Ending:
+    if deployment.stage is Stage.AUTHORISED:
+        return Ending.ABANDONED
+    if why == "revoked":
+        return Ending.REVOKED
+    if failed or deployment.has_failed:
+        return Ending.FAILED
+    return Ending.COMPLETED if deployment.seen else Ending.EMPTY
+
+
+def withdraw(transaction: Transaction, list_id: str, entry: str, why: str) -> bool:
+    """Note that an entry was taken off a list for good; return whether it was still on it."""
+    done = transaction.execute(
+        "INSERT INTO withdrawals (list, entry, why) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (list_id, entry, why)
+    )
+    return done.rowcount == 1
+
+
+def withdrawn(database: Database, list_id: str) -> dict[str, Withdrawal]:
+    """Return the entries that were taken off a list, by id."""
+    rows = database.query("SELECT entry, why FROM withdrawals WHERE list = ?", (list_id,))
+    return {entry: Withdrawal(entry=entry, why=why) for entry, why in rows}
