@@ -143,13 +143,9 @@ def load_pack(reference: str, *, here: Path | None = None) -> LoadedPack:
         path = (here or Path()) / Path(reference).expanduser()
         file, origin = path, str(path)
     else:
-        raise PackError(
-            f"rule pack {shown(reference)}",
-            [
-                f"expected a built-in pack, one of: {', '.join(built_in)}; or the path of a TOML file, as ./mine.toml"
-                f"{suggest(reference, built_in)}"
-            ],
-        )
+        there = f"one of: {', '.join(built_in)}; or the path of a TOML file, as ./mine.toml"
+        problem = f"expected a built-in pack, {there}{suggest(reference, built_in)}"
+        raise PackError(f"rule pack {shown(reference)}", [problem])
     document = read_document(file, origin, PackError)
     problems: list[Problem] = []
     pack = _decoded(document.data, problems.append)
@@ -170,14 +166,12 @@ def verify_runnable(loaded: LoadedPack) -> None:
     if pack.open_rules:
         raise _incomplete(pack, source)
     if pack.is_template and pack.completed is None:
-        raise PackError(
-            source,
-            [
-                "every rule has a value, but nobody answers for them: expected a table [completed] with `by` (the body "
-                "that decided), `on` (a date) and `reference` (where the decision can be read); then have your "
-                "organisation sign the digest of the file"
-            ],
+        problem = (
+            "every rule has a value, but nobody answers for them: expected a table [completed] with `by` (the body "
+            "that decided), `on` (a date) and `reference` (where the decision can be read); then have your "
+            "organisation sign the digest of the file"
         )
+        raise PackError(source, [problem])
 
 
 def _incomplete(pack: Pack, source: str) -> PackError:
@@ -245,7 +239,11 @@ def _decoded(data: dict[str, Any], note: Callable[[Problem], None]) -> Pack | No
 def _clause_type(kind: Any, given: object, data: dict[str, Any]) -> type[Struct]:
     """Return the Struct that a `[rules.X]` table is decoded into: in a template, its value may be left open."""
     is_open = isinstance(given, dict) and given.get("value") == TO_BE_COMPLETED and data.get("template") is True
-    fields = [("value", Literal["TO BE COMPLETED"] if is_open else kind), ("source", Text), ("note", str, "")]
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("value", Literal["TO BE COMPLETED"] if is_open else kind),
+        ("source", Text),
+        ("note", str, ""),
+    ]
     return msgspec.defstruct("_Clause", fields, frozen=True, kw_only=True, module=__name__)
 
 

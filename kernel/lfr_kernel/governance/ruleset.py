@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from msgspec import Meta, Struct
 
-from lfr_kernel.decoding import Problem, decode, describe_type, extra_of, help_of, shown, suggest
-from lfr_kernel.governance.document import Text
+from lfr_kernel.decoding import Problem, decode, extra_of, help_of, shown, suggest
+from lfr_kernel.governance.document import Text  # noqa: TC001  (msgspec resolves the annotations when it decodes)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,7 @@ def strictness_of(rule: str) -> Strictness:
 
 
 def stricter(rule: str, pack: str, now: Any, wanted: object, note: Callable[[Problem], None]) -> Any:
-    """Return the value of `rule` when `wanted` overrides what the pack called `pack` says, or None after noting why not.
+    """Return the value of `rule` that `wanted` overrides the pack with, or None after noting why it may not.
 
     Args:
         rule: name of the rule.
@@ -235,5 +235,5 @@ def spelled(value: Any) -> str:
     if isinstance(value, HigherAuthority):
         return f"under 18: {value.under_18}; vulnerable: {value.vulnerable}; assembly: {value.assembly}"
     if isinstance(value, tuple):
-        return ", ".join(one.code if isinstance(one, Struct) else " + ".join(one) for one in value) or "none"
+        return ", ".join(" + ".join(one) if isinstance(one, tuple) else one.code for one in value) or "none"
     return str(value) or "none"
