@@ -1,0 +1,99 @@
+"""Which role may do what: one table, and the two questions that are asked of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.people.statements import Role, written
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping
+
+    from lfr_kernel.governance.people.statements import Member
+
+__all__ = ["ACTS", "MACHINE_ACTS", "combined", "require", "require_good"]
+
+ANYBODY = frozenset(Role)
+BUILDERS = frozenset({Role.LIST_BUILDER})
+OPERATORS = frozenset({Role.OPERATOR})
+AUTHORISERS = frozenset({Role.AUTHORISER})
+KEEPERS = frozenset({Role.DATA_PROTECTION, Role.AUTHORISER})
+
+ACTS: Mapping[str, frozenset[Role]] = {
+    "list_built": BUILDERS,
+    "list_reviewed": frozenset({Role.REVIEWER}),
+    "list_sampled": frozenset({Role.REVIEWER, Role.AUDITOR}),
+    # Whoever works with a list may take somebody off it at once; putting somebody on takes two.
+    "entry_recalled": frozenset({Role.LIST_BUILDER, Role.REVIEWER, Role.OPERATOR, Role.DATA_PROTECTION}),
+    "authorised": AUTHORISERS,
+    "authority_extended": AUTHORISERS,
+    # Stopping takes less than starting.
+    "authority_closed": frozenset({Role.AUTHORISER, Role.OPERATOR, Role.DATA_PROTECTION}),
+    "deployment_opened": OPERATORS,
+    "deployment_unlocked": OPERATORS,
+    "clock_confirmed": KEEPERS,
+    "roster_installed": KEEPERS,
+    "packs_installed": KEEPERS,
+    "anchor_printed": frozenset({Role.AUDITOR, Role.OPERATOR, Role.DATA_PROTECTION}),
+    "session_started": ANYBODY,
+    "session_ended": ANYBODY,
+}
+"""Which roles may do an act. What is not here nobody may do."""
+
+MACHINE_ACTS = frozenset({"founded"})
+"""What the installation's own key may sign."""
+
+
+def require(act: str, person: Member) -> None:
+    """Return if a role of this person allows an act.
+
+    Args:
+        act: a key of `ACTS`.
+        person: as the roster has them.
+
+    Raises:
+        RefusedError: none of their roles does, or it is no act of a person.
+    """
+    needed = ACTS.get(act)
+    if needed is None:
+        raise RefusedError(f"{act!r} is no act that a person may do: see the table of acts by role in docs/people.md")
+    if not needed & set(person.roles):
+        raise RefusedError(
+            f"{act} needs the role {' or '.join(_listed(needed))}, and {person.name} is "
+            f"{' and '.join(_listed(person.roles))}: ask somebody who has it"
+        )
+
+
+def require_good(person: Member, at: dt.datetime) -> None:
+    """Return if the organisation still stands by somebody's keys.
+
+    Args:
+        person: as the roster has them.
+        at: now, with its offset.
+
+    Raises:
+        RefusedError: they were revoked, or have expired.
+    """
+    if person.revoked is not None and person.revoked <= at:
+        raise RefusedError(
+            f"the keys of {person.name} were revoked on {written(person.revoked)}: nothing is signed with them again"
+        )
+    if person.expires <= at:
+        raise RefusedError(
+            f"the roster's entry of {person.name} expired on {written(person.expires)}: the organisation has to sign a "
+            "new roster (lfr-kernel org roster), and the installation to take it in (lfr-kernel installation update)"
+        )
+
+
+def combined(member: Member, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return which pairs of roles somebody combines that one person may not, as `authoriser and auditor`."""
+    held = {str(role) for role in member.roles}
+    return [f"{one} and {other}" for one, other in pairs if {str(one), str(other)} <= held]
+
+
+def _listed(roles: Iterable[Role]) -> list[str]:
+    """Return roles in the order of `Role`, however a set has them."""
+    given = set(roles)
+    return [str(role) for role in Role if role in given]
