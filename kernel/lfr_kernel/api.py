@@ -38,7 +38,7 @@ from lfr_kernel.runtime import Actor, Consumes, Edge, Policy, Source, System
 from lfr_kernel.runtime.errors import LfrError, PassingError, PermanentError, describe
 from lfr_kernel.session import Listener, Session
 from lfr_kernel.stages.alignment import mean_template, mirror, similarity_transforms
-from lfr_kernel.stages.camera import Camera, EndOfInput, Pace, Reading
+from lfr_kernel.stages.camera import Camera, EndOfInput, Pace, Reading, StillCodec
 from lfr_kernel.stages.detector import Detections, Detector
 from lfr_kernel.stages.embedder import Embedder, embed_crops
 from lfr_kernel.stages.index import Candidates, Index
@@ -107,6 +107,7 @@ __all__ = [
     "SinkContext",
     "SinkPlugin",
     "Source",
+    "StillCodec",
     "Summary",
     "System",
     "Timeline",

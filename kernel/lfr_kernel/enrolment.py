@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import msgspec
-import numpy as np
 from msgspec import Struct
 
+from lfr_kernel.governance.photograph import PHOTO_S, Unfit, examine, work_through
 from lfr_kernel.governance.watchlist import Enrolled, Rejected, Watchlist
 from lfr_kernel.messages import Biometric
 from lfr_kernel.runtime import PermanentError, describe
-from lfr_kernel.stages.alignment import similarity_transforms
 from lfr_kernel.stages.camera import EndOfInput
-from lfr_kernel.stages.embedder import embed_crops
-from lfr_kernel.stages.quality import EnrolmentGates, explained, face_qualities, gated
+from lfr_kernel.stages.quality import EnrolmentGates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.quality import Gates
 
-__all__ = ["PORTRAIT_SCALE", "EnrolmentError", "Photo", "enrol", "find_photos", "read_photograph"]
+__all__ = ["EnrolmentError", "Photo", "enrol", "find_photos", "read_photograph"]
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 OTHER_PICTURES = {
@@ -47,9 +44,6 @@ OTHER_PICTURES = {
     ".arw",
 }
 """Photographs in formats that are not read: left aside silently, somebody would be missing from the list."""
-PORTRAIT_SCALE = 2
-"""A listed photograph is shown at this multiple of a probe's size."""
-PHOTO_S = 30.0
 
 
 class EnrolmentError(PermanentError, ValueError):
@@ -152,30 +146,25 @@ async def enrol(
     """
     gates = gates or EnrolmentGates()
     results: dict[int, Enrolled | Rejected] = {}
-    waiting = iter(range(len(photos)))
 
-    async def work() -> None:
-        for number in waiting:
-            photo = photos[number]
-            try:
-                results[number] = await lane.run(
-                    _enrol_one, photo, reader, detector, embedder, gates, deadline_s=PHOTO_S, discard=_erase
-                )
-            except EnrolmentError:
-                raise
-            except Exception as error:  # noqa: BLE001  (whatever it was, say which photograph it was)
-                raise EnrolmentError(f"watchlist photograph {photo.path}: {describe(error)}") from None
-            progress(len(results), len(photos))
+    async def work(number: int) -> None:
+        photo = photos[number]
+        try:
+            results[number] = await lane.run(
+                _enrol_one, photo, reader, detector, embedder, gates, deadline_s=PHOTO_S, discard=_erase
+            )
+        except EnrolmentError:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it was, say which photograph it was)
+            raise EnrolmentError(f"watchlist photograph {photo.path}: {describe(error)}") from None
+        progress(len(results), len(photos))
 
     try:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(max(1, min(lane.workers, detector.max_concurrency, embedder.max_concurrency))):
-                tasks.start_soon(work)
-    except BaseException as error:
+        at_once = min(lane.workers, detector.max_concurrency, embedder.max_concurrency)
+        await work_through(len(photos), work, at_once=at_once)
+    except BaseException:
         for result in results.values():
             _erase(result)
-        if isinstance(error, ExceptionGroup):
-            raise error.exceptions[0] from None
         raise
     ordered = [results[number] for number in range(len(photos))]
     enrolled = [result for result in ordered if isinstance(result, Enrolled)]
@@ -196,30 +185,17 @@ async def enrol(
 def _enrol_one(
     photo: Photo, reader: CameraPlugin, detector: Detector, embedder: Embedder, gates: Gates
 ) -> Enrolled | Rejected:
-    picture = read_photograph(photo.path, reader)
-    faces = detector.detect(picture)
     name = photo.path.name if photo.person == photo.path.stem else f"{photo.person}/{photo.path.name}"
-    if len(faces) != 1:
-        found = f"{len(faces)} faces" if len(faces) else "no face"
-        return Rejected(photo=name, reason=f"expected exactly one face, found {found}")
-    width, height = embedder.crop_size
-    affine = similarity_transforms(faces.landmarks, embedder.landmark_template)[0]
-    crop = picture.patch(affine, (width, height))
-    try:
-        measured = face_qualities(faces.boxes, faces.landmarks, faces.confidences, crop[np.newaxis])
-        (gate,) = gated(measured, gates)
-        if gate is not None:
-            return Rejected(photo=name, reason=f"{gate}: {explained(gate, measured, 0, gates)}")
-        template = embed_crops(embedder, crop[np.newaxis], mirrored=True)
-    finally:
-        crop.fill(0)
-    portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
+    found = examine(read_photograph(photo.path, reader), detector, embedder, gates)
+    if isinstance(found, Unfit):
+        is_counted = found.code in {"no_face", "several_faces"}
+        return Rejected(photo=name, reason=found.text if is_counted else f"{found.code}: {found.text}")
     return Enrolled(
         person=photo.person,
         photo=name,
-        template=Biometric(template[0]),
-        portrait=portrait,
-        quality=float(measured.overall[0]),
+        template=Biometric(found.template),
+        portrait=Biometric(found.portrait),
+        quality=found.quality,
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from lfr_kernel.stages.camera import Camera
+    from lfr_kernel.stages.camera import Camera, StillCodec
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.index import Index
@@ -91,6 +91,8 @@ class CameraPlugin(Plugin, frozen=True, kw_only=True, eq=False):
 
     stage: ClassVar[str] = "camera"
     create: Callable[[Any], Camera]
+    stills: Callable[[], StillCodec] | None = None
+    """Makes what packs a portrait into bytes. Readers of photographs need one to make and to open governed lists."""
 
 
 class DetectorPlugin(Plugin, frozen=True, kw_only=True, eq=False):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Plugin,
         Retention,
         SinkContext,
+        StillCodec,
         Tracker,
     )
 
@@ -56,6 +57,12 @@ def _images(config: ImagesConfig) -> Camera:
     from lfr_plugins.cameras.images import ImagesCamera  # noqa: PLC0415
 
     return ImagesCamera(config)
+
+
+def _stills() -> StillCodec:
+    from lfr_plugins.cameras.stills import JpegStills  # noqa: PLC0415
+
+    return JpegStills()
 
 
 def _onnx_detector(config: OnnxDetectorConfig) -> Detector:
@@ -153,6 +160,7 @@ def lfr_plugins() -> Sequence[Plugin]:
             summary="still photographs: a file or a folder",
             config=ImagesConfig,
             create=_images,
+            stills=_stills,
         ),
         DetectorPlugin(
             name="onnx",

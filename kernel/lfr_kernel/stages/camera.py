@@ -16,9 +16,22 @@ from lfr_kernel.stages.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lfr_kernel.runtime import Lane
 
-__all__ = ["Camera", "CameraFacts", "CameraHost", "CameraLimits", "CameraState", "EndOfInput", "Pace", "Reading"]
+__all__ = [
+    "Camera",
+    "CameraFacts",
+    "CameraHost",
+    "CameraLimits",
+    "CameraState",
+    "EndOfInput",
+    "Pace",
+    "Reading",
+    "StillCodec",
+]
 
 Pace = Literal["live", "realtime", "unpaced"]
 
@@ -64,6 +77,20 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Release everything. Called after errors too, and possibly without `open`; must not raise."""
+
+
+class StillCodec(Protocol):
+    """Packs portraits into bytes, and back, for sealed lists. Calls block, on any thread, and may overlap."""
+
+    def encode(self, pixels: NDArray[np.uint8]) -> bytes:
+        """Return a picture, uint8 [H, W, 3] RGB, in a format that `decode` reads. It is not kept."""
+
+    def decode(self, data: bytes) -> NDArray[np.uint8]:
+        """Return the pixels, uint8 [H, W, 3] RGB, of what `encode` returned; the caller owns them.
+
+        Raises:
+            PermanentError: it is damaged, or something else.
+        """
 
 
 class CameraState(StrEnum):
