@@ -7,28 +7,28 @@ that a start waits for one of them. It is never in a database, and in no backup 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import RefusedError, SealError
-from lfr_kernel.governance.people.unlocking import seal_to_operators
+from lfr_kernel.governance.keys.sealing import KEY_BYTES
+from lfr_kernel.governance.people.keyfiles import seal_to_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from lfr_kernel.governance.deployment.plan import StartMode
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["Unlock", "destroy_key", "has_key", "keep_key", "take_key"]
 
-Unlock = "Callable[[Mapping[str, bytes], bytes], bytes]"
-"""Opens what was sealed to operators: by name of the operator, and for a purpose."""
+Unlock: TypeAlias = Callable[[Mapping[str, bytes], bytes], bytes]
+"""Opens what was sealed to operators: given by name of the operator, and for a purpose."""
 
 
-class _Kept(Struct, frozen=True, kw_only=True, tag_field="start"):
+class _Kept(Struct, frozen=True, kw_only=True):
     """What the file holds in mode `operator-unlock`: the key, sealed to each operator, in base64."""
 
     operators: dict[str, str]
@@ -47,14 +47,12 @@ def keep_key(vault: Vault, deployment: Deployment, key: bytes, start: StartMode)
     """
     if start == "operator-unlock":
         sealed = seal_to_operators(vault.roster, key, purpose_of(deployment))
-        if not sealed:
-            raise RefusedError('start = "operator-unlock" needs an operator on the roster, which has none')
         kept = _Kept(operators={name: base64.b64encode(one).decode() for name, one in sealed.items()})
         key = msgspec.json.encode(kept)
     vault.keyring.put(deployment.keyname, key)
 
 
-def take_key(vault: Vault, deployment: Deployment, unlock: Callable[[Mapping[str, bytes], bytes], bytes] | None) -> bytes:
+def take_key(vault: Vault, deployment: Deployment, unlock: Unlock | None) -> bytes:
     """Return the key of a deployment that is open.
 
     Args:
@@ -68,7 +66,7 @@ def take_key(vault: Vault, deployment: Deployment, unlock: Callable[[Mapping[str
         SealError: it does not open.
     """
     kept = vault.keyring.get(deployment.keyname)
-    if not kept.startswith(b"{"):
+    if len(kept) == KEY_BYTES:
         return kept
     if unlock is None:
         raise RefusedError(

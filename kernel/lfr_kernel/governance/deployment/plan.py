@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.audit.chain import ns_of
 from lfr_kernel.governance.authority import verify_authority
 from lfr_kernel.governance.deployment.register import authorised
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
@@ -16,6 +14,7 @@ from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.rules import LoadedPack, verify_runnable
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from lfr_kernel.governance.authority import Authority, LoadedAuthority
@@ -79,7 +78,7 @@ def verify_pack(vault: Vault, plan: Plan) -> None:
         )
 
 
-def verify_list(vault: Vault, pack: Pack, pack_digest: str, listed: ListFile, now_ns: int) -> Iterator[str]:
+def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> Iterator[str]:
     """Yield every way in which a sealed list breaks the pack now. Its signatures were verified before."""
     header, rules = listed.header, pack.rules
     facts, counts = header.facts, header.counts
@@ -109,12 +108,10 @@ def verify_list(vault: Vault, pack: Pack, pack_digest: str, listed: ListFile, no
         )
     if counts.latest_expiry is not None and _ns(counts.latest_expiry) <= now_ns:
         yield "all of its entries have expired: build it again"
-    del vault
 
 
-def _ns(moment: object) -> int:
-    text = msgspec.json.decode(msgspec.json.encode(moment), type=str)
-    return ns_of(text)
+def _ns(moment: dt.datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1_000
 
 
 def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan, listed: ListFile) -> Deployment:
@@ -134,7 +131,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
     )
     refuse(f"authority {authority.id}", problems)
     problems = [
-        *verify_list(vault, plan.pack, plan.loaded.digest, listed, now.utc_ns),
+        *verify_list(listed, plan.pack, plan.loaded.digest, now.utc_ns),
         *_of_categories(authority, listed),
     ]
     refuse(f"watchlist {plan.list}", problems)

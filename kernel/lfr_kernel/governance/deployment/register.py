@@ -66,6 +66,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """Where the sealed list lay from which the working copy was made."""
     steps: dict[str, str] = {}
     """When each step of the wipe was done."""
+    withdrawn_count: int = 0
+    """Entries that were taken off the list, once their ids are gone."""
     warned: tuple[int, ...] = ()
     """Minutes before the end at which a warning was given."""
 

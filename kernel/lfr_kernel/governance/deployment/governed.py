@@ -1,0 +1,273 @@
+"""A run under an authority, from its permit to its end: what the warden asks, and what a session opens."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+from msgspec import Struct, structs
+
+from lfr_kernel.governance.audit.anchors import anchor
+from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
+from lfr_kernel.governance.audit.database import note_recovery
+from lfr_kernel.governance.authority import warnings
+from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
+from lfr_kernel.governance.deployment.custody import destroy_key
+from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
+from lfr_kernel.governance.deployment.register import Deployment, end, find, save, withdraw, withdrawn
+from lfr_kernel.governance.deployment.wiping import settle, wipe
+from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lfr_kernel.governance.authority import Authority
+    from lfr_kernel.governance.deployment.opening import Opener
+    from lfr_kernel.governance.deployment.plan import Plan
+    from lfr_kernel.governance.instant import Instant
+    from lfr_kernel.governance.lists.opened import OpenedList, StillCodec
+    from lfr_kernel.governance.permit import Permit, PermitKind
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = ["Governed", "Look", "Tally", "lock_of"]
+
+LOCK = "running.lock"
+NOTE_TIME_NS = 5_000_000_000
+"""How often the time is written down while nothing else is."""
+
+
+def lock_of(vault: Vault) -> FileLock:
+    """Return the lock that a running kernel holds on a vault: who holds it ends and wipes what is open there."""
+    return FileLock(vault.folder / LOCK, blocking=False, mode=0o600, thread_local=False)
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What the warden finds when it looks."""
+
+    standing: Standing
+    is_ending: bool
+    """Whether somebody has ended the deployment."""
+    why: str
+    withdrawn: tuple[str, ...]
+    """Entries that were taken off the list since the last look."""
+    warning_min: int | None
+    """Minutes to the end of which to warn, once."""
+    remaining_s: float
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """What a run has counted so far."""
+
+    seen: int
+    alerts: int
+
+
+class Governed:
+    """One run under an authority. Every method blocks and is called on one lane."""
+
+    def __init__(self, vault: Vault, plan: Plan, opener: Opener) -> None:
+        """Prepare; nothing is opened yet."""
+        self.plan = plan
+        self.deployment: Deployment | None = None
+        self.listed: OpenedList | None = None
+        self._vault = vault
+        self._opener = opener
+        self._lock = lock_of(vault)
+        self._known: set[str] = set()
+        self._version: int | None = None
+        self._last: Instant | None = None
+        self._noted_ns = 0
+        self._anchored_ns = 0
+        self._before = Tally(seen=0, alerts=0)
+        self._holds_purges = threading.Event()
+
+    @property
+    def holds_purges(self) -> bool:
+        """Whether nothing may be deleted because of its age: the clock was set forward. May be asked on any thread."""
+        return self._holds_purges.is_set()
+
+    @property
+    def authority(self) -> Authority:
+        """The authority that this runs under."""
+        return self._open_deployment.authorisation.read()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What every report of this run has to say."""
+        return warnings(self.authority)
+
+    @property
+    def _open_deployment(self) -> Deployment:
+        if self.deployment is None:
+            raise RuntimeError("nothing was permitted yet")
+        return self.deployment
+
+    def issue(self, kind: PermitKind, paces: Mapping[str, str]) -> Permit:
+        """Return the permit; see `PermitIssuer`. What is over on this vault is ended and wiped first.
+
+        Raises:
+            PermitRefusedError, PackError, RefusedError: nothing may capture.
+            AuditError: the audit cannot be written.
+        """
+        del kind
+        if not self._lock.is_locked:
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise RefusedError(
+                    f"another kernel runs on vault {self._vault.folder}: one at a time; end it first"
+                ) from None
+            tidy_checkpoints(self._vault.database, self._vault.keyring)
+            note_recovery(self._vault.database, self._vault.signer)
+            settle(self._vault)
+        self.deployment = permitted(self._vault, self.plan, paces)
+        return permit_of(self.deployment, self.plan)
+
+    def open_list(self, model: str, stills: StillCodec) -> OpenedList:
+        """Open the list; see `open_deployment`."""
+        serial = self._open_deployment.serial
+        self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
+        self.deployment = find(self._vault.database, serial)
+        self._known = set(withdrawn(self._vault.database, self.deployment.list))
+        self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts)
+        self._last = known_time(self._vault.database)
+        self._anchored_ns = self._vault.clocks().boot_ns
+        if is_held(self._vault.database):
+            self._holds_purges.set()
+        return self.listed
+
+    def look(self, tally: Tally) -> Look:
+        """Look at the clocks and at what others have written, and write down what is due.
+
+        Args:
+            tally: what this run has counted so far.
+
+        Raises:
+            AuditError: the audit cannot be written: then nothing may capture.
+        """
+        vault, rules = self._vault, self.plan.pack.rules
+        deployment, now = self._refreshed(), vault.clocks()
+        standing = stand(deployment.term, now, self._last, tolerance_s=rules.clock_tolerance_s)
+        warning = due_warning(deployment.term, now, deployment.warned)
+        expired = self._expired(now)
+        is_due = now.boot_ns - self._noted_ns >= NOTE_TIME_NS
+        is_anchor_due = now.boot_ns - self._anchored_ns >= rules.anchor_every_min * 60e9
+        if standing is Standing.CLOCK_JUMPED or warning is not None or expired or is_due or is_anchor_due:
+            self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
+        found = withdrawn(vault.database, deployment.list)
+        news = tuple(entry for entry in found if entry not in self._known)
+        self._known.update(news)
+        return Look(
+            standing=standing,
+            is_ending=deployment.stage is not Stage.OPEN,
+            why=deployment.why,
+            withdrawn=news,
+            warning_min=warning,
+            remaining_s=remaining_s(deployment.term, now),
+        )
+
+    def _refreshed(self) -> Deployment:
+        """Return the deployment as the register has it now, read again if somebody else has written."""
+        version = self._vault.database.data_version()
+        if version != self._version:
+            self._version = version
+            self.deployment = find(self._vault.database, self._open_deployment.serial)
+        return self._open_deployment
+
+    def _expired(self, now: Instant) -> list[str]:
+        listed = self.listed
+        if listed is None:
+            return []
+        return [entry for entry in listed.expired(now.utc_ns) if entry not in self._known]
+
+    def _write(
+        self,
+        deployment: Deployment,
+        now: Instant,
+        standing: Standing,
+        *,
+        warning: int | None,
+        expired: list[str],
+        tally: Tally,
+        anchors: bool,
+    ) -> None:
+        vault = self._vault
+        with vault.database.transaction() as transaction:
+            found = find(vault.database, deployment.serial)
+            if warning is not None:
+                found = structs.replace(found, warned=(*found.warned, warning))
+                facts = {"deployment": found.serial, "minutes": warning}
+                vault.act(transaction, "end_is_near", by=vault.signer, facts=facts)
+            for entry in expired:
+                if withdraw(transaction, found.list, entry, "expired"):
+                    facts = {"deployment": found.serial, "entry": entry}
+                    vault.act(transaction, "entry_expired", by=vault.signer, facts=facts)
+            if standing is Standing.CLOCK_JUMPED and hold_purges(transaction):
+                vault.act(transaction, "clock_jumped", by=vault.signer, facts={"deployment": found.serial})
+            if anchors:
+                anchor(transaction, vault.keyring, vault.installation.installation)
+            counted = structs.replace(
+                found, seen=self._before.seen + tally.seen, alerts=self._before.alerts + tally.alerts
+            )
+            save(transaction, counted)
+            tolerance_s = self.plan.pack.rules.clock_tolerance_s
+            self._last = note_time(transaction, self._last, now, tolerance_s=tolerance_s)
+        self.deployment = counted
+        self._noted_ns = now.boot_ns
+        if anchors:
+            self._anchored_ns = now.boot_ns
+        if standing is Standing.CLOCK_JUMPED:
+            self._holds_purges.set()
+
+    def stopped(self, why: str, tally: Tally, *, failed: bool = False) -> None:
+        """Write down that this run captures no more. The deployment stays open, unless it was ended.
+
+        Args:
+            why: a code.
+            tally: what the run has counted.
+            failed: whether it failed.
+        """
+        vault, serial = self._vault, self._open_deployment.serial
+        with vault.database.transaction() as transaction:
+            found = structs.replace(
+                find(vault.database, serial),
+                is_capturing=False,
+                has_failed=failed,
+                seen=self._before.seen + tally.seen,
+                alerts=self._before.alerts + tally.alerts,
+            )
+            save(transaction, found)
+            facts = {
+                "deployment": serial,
+                "failed": failed,
+                "passages_seen": tally.seen,
+                "alerts": tally.alerts,
+            }
+            vault.act(transaction, "capture_stopped", by=vault.signer, facts=facts, reason=why)
+
+    def begin_end(self, why: str, tally: Tally) -> None:
+        """Begin the end. The key is destroyed in any case, also where the audit cannot be written any more."""
+        deployment = self._open_deployment
+        try:
+            self.stopped(why, tally)
+            end(self._vault, deployment.serial, signer=None, why=why)
+        finally:
+            destroy_key(self._vault, deployment)
+
+    def finish(self) -> None:
+        """Finish the wipe, once index and memory are cleared.
+
+        Raises:
+            AuditError: the database cannot be written; it is finished at the next start.
+        """
+        for _ in wipe(self._vault, self._open_deployment.serial):
+            pass
+
+    def close(self) -> None:
+        """Let go of list and vault. Twice is harmless."""
+        if self.listed is not None:
+            self.listed.erase()
+        self._lock.release()
+        self._vault.close()

@@ -1,0 +1,259 @@
+"""Opening a deployment: the permit first, then the list, with its key under a key of this deployment alone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, structs
+
+from lfr_kernel.governance.audit.anchors import anchor
+from lfr_kernel.governance.audit.chain import iso_of
+from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
+from lfr_kernel.governance.deployment.custody import keep_key, take_key
+from lfr_kernel.governance.deployment.plan import refuse, verify_list, verify_pack
+from lfr_kernel.governance.deployment.register import deployments, find, save, withdrawn
+from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, remove_source
+from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.keys.files import sync_folder
+from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
+from lfr_kernel.governance.lists.file import ListFile
+from lfr_kernel.governance.lists.opened import OpenedList, open_rows
+from lfr_kernel.governance.lists.people import verify_people
+from lfr_kernel.governance.permit import Permit, PermitRefusedError
+from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand, tied
+from lfr_kernel.memory import swap_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lfr_kernel.governance.deployment.custody import Unlock
+    from lfr_kernel.governance.deployment.plan import Plan
+    from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.lists.opened import StillCodec
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = ["Opener", "open_deployment", "permitted"]
+
+WORKING_COPY = "list.lfrlist"
+
+
+class Opener(Struct, frozen=True, kw_only=True):
+    """Who is there to open a deployment."""
+
+    operator: Signer | None
+    """The session of an operator: needed to open it first, not to go on with it."""
+    unlock: Unlock | None
+    """Needed to go on with one whose key waits for an operator."""
+
+
+def permitted(vault: Vault, plan: Plan, paces: Mapping[str, str], *, swap: tuple[str, ...] | None = None) -> Deployment:
+    """Return the deployment that may capture now, with exactly this profile and these cameras.
+
+    Args:
+        vault: the installation's; what is over in it was settled before.
+        plan: what would run.
+        paces: `live`, `realtime` or `unpaced` for each camera, by name.
+        swap: what is wrong with the machine's swap; looked up if not given.
+
+    Raises:
+        PermitRefusedError: none may; the text says why, in words an operator can act on.
+        PackError, RefusedError: the pack may not be used, or the profile breaks it.
+    """
+    verify_pack(vault, plan)
+    refuse(f"profile {plan.profile}", [*_of_media(plan, paces), *_of_machine(plan, swap)])
+    candidates = [one for one in deployments(vault.database) if one.stage in {Stage.AUTHORISED, Stage.OPEN}]
+    fitting = [one for one in candidates if one.authorisation.profile_digest == plan.profile_digest]
+    if not fitting:
+        known = "; ".join(
+            f"deployment {one.serial} (authority {one.authority}) is for profile {one.authorisation.profile} as it was "
+            f"with SHA-256 {one.authorisation.profile_digest[:12]}…"
+            for one in candidates
+        )
+        raise PermitRefusedError(
+            f"no authority for this profile, SHA-256 {plan.profile_digest[:12]}…: {known or 'nothing is authorised'}; "
+            "lfr-kernel authorise signs one, and a profile that was changed since takes another"
+        )
+    # One that is open goes before one that is yet to come.
+    deployment = min(fitting, key=lambda one: (one.stage is not Stage.OPEN, one.term.starts_ns))
+    _require_time(vault, plan, deployment)
+    if deployment.authorisation.pack_digest != plan.loaded.digest:
+        raise PermitRefusedError(
+            f"authority {deployment.authority} was signed with rule pack {deployment.authorisation.pack_digest[:8]}…, "
+            f"the profile's is {plan.loaded.digest[:8]}…: have it authorised again"
+        )
+    return deployment
+
+
+def _require_time(vault: Vault, plan: Plan, deployment: Deployment) -> None:
+    now, last = vault.clocks(), known_time(vault.database)
+    tolerance_s = plan.pack.rules.clock_tolerance_s
+    standing = stand(deployment.term, now, last, tolerance_s=tolerance_s)
+    if is_held(vault.database) and standing is Standing.IN_FORCE:
+        standing = Standing.CLOCK_JUMPED
+    if standing is Standing.CLOCK_JUMPED:
+        with vault.database.transaction() as transaction:
+            if hold_purges(transaction):
+                vault.act(transaction, "clock_jumped", by=vault.signer, facts={"deployment": deployment.serial})
+    texts = {
+        Standing.NOT_YET: f"authority {deployment.authority} begins at {iso_of(deployment.term.starts_ns)[:16]}Z, and it "
+        f"is {iso_of(now.utc_ns)[:16]}Z",
+        Standing.ENDED: f"authority {deployment.authority} has ended",
+        Standing.CLOCK_BEHIND: f"the clock says {iso_of(now.utc_ns)[:19]}Z, which is before the last audited time, "
+        f"{iso_of(last.utc_ns if last else 0)[:19]}Z: set the clock right; if it is right, lfr-kernel authority "
+        "confirm-clock",
+        Standing.CLOCK_JUMPED: "the clock was set forward and nothing keeps it in step: capture and purges wait until "
+        "somebody confirms it: lfr-kernel authority confirm-clock",
+    }
+    if standing is not Standing.IN_FORCE:
+        raise PermitRefusedError(texts[standing])
+
+
+def _of_media(plan: Plan, paces: Mapping[str, str]) -> list[str]:
+    media = plan.pack.rules.media
+    wrong = sorted(name for name, pace in paces.items() if (pace == "live") != (media == "live"))
+    if not wrong:
+        return []
+    if media == "live":
+        return [
+            f"{', '.join(wrong)} would play a recording, and pack {plan.pack.name} opens a list with live cameras only: "
+            "searching recordings is another act, with an authority of its own, and this does not do it"
+        ]
+    return [f"{', '.join(wrong)} would open a live camera, and pack {plan.pack.name} plays files only"]
+
+
+def _of_machine(plan: Plan, swap: tuple[str, ...] | None) -> list[str]:
+    rules, problems = plan.pack.rules, []
+    if rules.refuse_unencrypted_swap:
+        problems += swap_problems() if swap is None else swap
+    if rules.require_report and not plan.has_report:
+        problems.append(
+            f"pack {plan.pack.name} asks for an evaluation report (require_report), and the profile cites none: see "
+            "[basis]"
+        )
+    return problems
+
+
+def permit_of(deployment: Deployment, plan: Plan) -> Permit:
+    """Return what every output says of this run."""
+    until = iso_of(deployment.term.ends_ns)[:16].replace("T", " ")
+    mark = f"; {plan.pack.rules.mark}" if plan.pack.rules.mark else ""
+    return Permit(
+        kind="authority",
+        statement=f"{deployment.authority}, deployment {deployment.serial}, pack {plan.pack.name}, until {until}Z{mark}",
+    )
+
+
+def open_deployment(
+    vault: Vault, plan: Plan, serial: int, opener: Opener, *, model: str, stills: StillCodec
+) -> OpenedList:
+    """Open the list of a deployment, or go on with it.
+
+    At the first opening the data key is unsealed with the installation's key and wrapped under a random key of this
+    deployment; a working copy without the seal is made, and the sealed list is removed: from then on the list can be
+    read for as long as the deployment's key is there, and not a moment longer.
+
+    Args:
+        vault: the installation's.
+        plan: what runs.
+        serial: of a deployment that `permitted` returned.
+        opener: who is there.
+        model: SHA-256 of the embedder's weights.
+        stills: packs and unpacks portraits.
+
+    Raises:
+        RefusedError: the list breaks the pack, is not the one that was authorised, or nobody is there who may open it.
+        ListFileError, SealError, SignatureError: the list is not whole, or not for this installation.
+        AuditError: the database cannot be written.
+    """
+    deployment = find(vault.database, serial)
+    if deployment.stage is Stage.AUTHORISED:
+        key = _first_opening(vault, plan, deployment, opener, model)
+    else:
+        key = take_key(vault, deployment, opener.unlock)
+    listed = ListFile.open(folder_of(vault, deployment) / WORKING_COPY)
+    listed.verify_public()
+    _require_cited(listed, deployment)
+    listed.expect_model(model)
+    ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
+    data_key = unwrap(key, wrapped, _purpose(deployment))
+    remove_source(deployment)
+    _note_start(vault, plan, deployment)
+    return open_rows(
+        listed,
+        data_key,
+        now=vault.clocks().utc_ns,
+        recalled=set(withdrawn(vault.database, deployment.list)),
+        stills=stills,
+    )
+
+
+def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:
+    if opener.operator is None:
+        raise RefusedError(
+            f"deployment {deployment.serial} was not opened yet, and that takes an operator: lfr-kernel session start, "
+            "then name the operator with --as"
+        )
+    vault.may("deployment_opened", opener.operator, deployment=deployment.serial)
+    now = vault.clocks()
+    sealed = ListFile.open(plan.list)
+    sealed.verify_public()
+    verify_people(vault, sealed)
+    _require_cited(sealed, deployment)
+    sealed.expect_model(model)
+    refuse(f"watchlist {plan.list}", list(verify_list(sealed, plan.pack, plan.loaded.digest, now.utc_ns)))
+    data_key = sealed.open_key(vault.open_sealed_key())
+    key = os.urandom(KEY_BYTES)
+    keep_key(vault, deployment, key, plan.start)
+    folder = folder_of(vault, deployment)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sealed.without_seal(folder / WORKING_COPY)
+    sync_folder(folder.parent)
+    commitments = msgspec.json.encode(commitments_of(key, sealed.leaves))
+    stage = advance(deployment.stage, Event.OPEN, authority=deployment.authority)
+    with vault.database.transaction() as transaction:
+        opened = structs.replace(
+            deployment, stage=stage, opened_ns=now.utc_ns, source=str(plan.list.absolute()), is_capturing=False
+        )
+        save(transaction, opened)
+        transaction.execute(
+            "UPDATE deployments SET key = ?, commitments = ? WHERE serial = ?",
+            (wrap(key, data_key, _purpose(deployment)), commitments, deployment.serial),
+        )
+        facts = {"deployment": deployment.serial, "list": deployment.list, "root": deployment.root, "start": plan.start}
+        vault.act(transaction, "deployment_opened", by=opener.operator, facts=facts, deployment=deployment.serial)
+        anchor(transaction, vault.keyring, vault.installation.installation)
+    # What was saved knows where the list came from; so does the removal that follows it.
+    remove_source(opened)
+    return key
+
+
+def _note_start(vault: Vault, plan: Plan, deployment: Deployment) -> None:
+    now = vault.clocks()
+    with vault.database.transaction() as transaction:
+        found = find(vault.database, deployment.serial)
+        save(transaction, structs.replace(found, is_capturing=True, term=tied(found.term, now)))
+        note_time(transaction, known_time(vault.database), now, tolerance_s=plan.pack.rules.clock_tolerance_s)
+        facts = {
+            "deployment": deployment.serial,
+            "cameras": plan.cameras,
+            "threshold": plan.threshold,
+            "after_crash": found.is_capturing,
+        }
+        vault.act(transaction, "capture_started", by=vault.signer, facts=facts)
+
+
+def _require_cited(listed: ListFile, deployment: Deployment) -> None:
+    found = (listed.header.id, listed.header.root)
+    if found != (deployment.list, deployment.root):
+        raise RefusedError(
+            f"watchlist {listed.path} is list {found[0]}, and authority {deployment.authority} was signed for list "
+            f"{deployment.list}: put that one there, or have this one authorised"
+        )
+
+
+def _purpose(deployment: Deployment) -> bytes:
+    return f"lfr-deployment-1 data key of {deployment.list} in {deployment.serial}".encode()

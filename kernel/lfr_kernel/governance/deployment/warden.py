@@ -1,0 +1,124 @@
+"""The warden: looks at clocks and register four times a second, takes entries off the live list, and ends what is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.standing import Standing
+from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
+from lfr_kernel.runtime import Actor, ActorError, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfr_kernel.governance.deployment.governed import Governed, Look
+    from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
+    from lfr_kernel.runtime import Address, Lane
+
+__all__ = ["Warden"]
+
+LOOK_S = 0.25
+WRITE_S = 30.0
+"""How long the vault may take for one look: longer, and the audit counts as one that cannot be written."""
+ASK_S = 5.0
+
+
+class Warden(Actor):
+    """Watches over a run under an authority.
+
+    At the end of the authority, by either clock or by somebody's act, capture stops and the list is wiped at once: the
+    key first, then index and memory, whatever else is still under way. An audit that cannot be written stops the run.
+    """
+
+    tick_s = LOOK_S
+
+    def __init__(
+        self,
+        governed: Governed,
+        listed: OpenedList,
+        lane: Lane,
+        *,
+        tally: Callable[[], Tally],
+        stop: Callable[[str], None],
+        log: Callable[..., None],
+    ) -> None:
+        """Watch over one run.
+
+        Args:
+            governed: what is run.
+            listed: the list in memory.
+            lane: the vault's own.
+            tally: returns what was counted so far.
+            stop: begins to stop the run.
+            log: gets an event and facts.
+        """
+        super().__init__("warden")
+        self.index: Address
+        """Set when the system is wired."""
+        self.is_over = False
+        """Whether the list was wiped."""
+        self._governed = governed
+        self._listed = listed
+        self._lane = lane
+        self._tally = tally
+        self._stop = stop
+        self._log = log
+
+    async def tick(self) -> None:
+        """Look, and do what is due."""
+        if self.is_over:
+            return
+        look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+        if look.is_ending or look.standing is Standing.ENDED:
+            await self._end(look)
+            return
+        for entry in look.withdrawn:
+            await self._withdraw(entry)
+        if look.warning_min is not None:
+            self._log("authority_ends_soon", minutes=look.warning_min, remaining_s=round(look.remaining_s))
+        if look.standing is not Standing.IN_FORCE:
+            self._log("capture_stopped", why=look.standing.value)
+            self._stop(look.standing.value)
+
+    async def _withdraw(self, entry: str) -> None:
+        withdrawal = self._listed.withdraw(entry)
+        if withdrawal is None:
+            return
+        try:
+            await self.index.ask(self._change(withdrawal), deadline_s=ASK_S)
+        except ActorError as error:
+            # It loads the list anew when it starts, and the list no longer has the entry.
+            self._log("index_restarted", why=describe(error))
+            self.index.restart()
+        self._log("entry_withdrawn", entry=entry, is_listed_still=withdrawal.stays)
+
+    def _change(self, withdrawal: Withdrawal) -> Recall | Relist:
+        if not withdrawal.stays:
+            return Recall(person=withdrawal.person)
+        template = self._listed.templates.array[withdrawal.row].copy()
+        return Relist(person=withdrawal.person, template=Biometric(template))
+
+    async def _end(self, look: Look) -> None:
+        """Stop capture and wipe. Nothing cuts this short; a crash does, and the next start finishes it."""
+        self.is_over = True
+        why = look.why or "clock"
+        self._stop("authority_ended")
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._lane.run(self._governed.begin_end, why, self._tally(), deadline_s=WRITE_S)
+            finally:
+                await self._clear()
+            await self._lane.run(self._governed.finish, deadline_s=WRITE_S)
+        self._log("list_wiped", why=why)
+
+    async def _clear(self) -> None:
+        self._listed.erase()
+        try:
+            await self.index.ask(Wipe(), deadline_s=ASK_S)
+        except ActorError as error:
+            # It has no list to load any more: its own teardown has erased what it held.
+            self._log("index_restarted", why=describe(error))
+            self.index.restart()

@@ -1,0 +1,197 @@
+"""The wipe: the key first, then everything else, then a receipt. Whatever is open, and whatever happens in between.
+
+ending ─▶ key destroyed ─▶ memory cleared ─▶ files removed ─▶ database compacted ─▶ receipt signed: closed
+
+Each step is harmless when it is done again, so a wipe that was cut short is simply done again, at the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import structs
+
+from lfr_kernel.governance.audit.anchors import anchor
+from lfr_kernel.governance.audit.chain import iso_of
+from lfr_kernel.governance.deployment.custody import destroy_key, has_key
+from lfr_kernel.governance.deployment.register import deployments, end, find, save, withdrawn
+from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
+from lfr_kernel.governance.keys.files import destroy_file, sync_folder
+from lfr_kernel.governance.keys.signing import Envelope, sign
+from lfr_kernel.governance.lists.file import ListFile
+from lfr_kernel.governance.lists.framing import ListFileError
+from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.vault import Vault
+
+__all__ = ["commitments_of", "folder_of", "receipt_of", "settle", "wipe"]
+
+SALT_PURPOSE = b"lfr-commitments-1"
+FOLDER = "deployments"
+UNSTARTED_TOLERANCE_S = 0.0
+
+
+def folder_of(vault: Vault, deployment: Deployment) -> Path:
+    """Return where the working copy of a deployment's list lies."""
+    return vault.folder / FOLDER / f"{deployment.serial:06d}"
+
+
+def commitments_of(key: bytes, leaves: Iterable[bytes]) -> list[str]:
+    """Return the commitments of a list's rows, hexadecimal, in ascending order.
+
+    Args:
+        key: of the deployment: the salts are made from it and die with it.
+        leaves: hashes of the sealed rows.
+    """
+    salt = hmac.digest(key, SALT_PURPOSE, hashlib.sha256)
+    return sorted(hmac.digest(salt, leaf, hashlib.sha256).hex() for leaf in leaves)
+
+
+def wipe(vault: Vault, serial: int) -> Iterator[str]:
+    """Do the steps of a wipe and yield the name of each as it is done. The last one closes the deployment.
+
+    The caller clears index and memory between `key_destroyed` and what follows; after a restart there is nothing to
+    clear. Steps that were done before a crash are done again.
+
+    Args:
+        vault: the installation's.
+        serial: of a deployment that is ending.
+
+    Raises:
+        AuditError: the database cannot be written; the key is destroyed all the same.
+    """
+    deployment = find(vault.database, serial)
+    destroy_key(vault, deployment)
+    _done(vault, serial, "key_destroyed")
+    yield "key_destroyed"
+    _done(vault, serial, "memory_cleared")
+    yield "memory_cleared"
+    _remove_files(vault, deployment)
+    _done(vault, serial, "files_removed")
+    yield "files_removed"
+    with vault.database.transaction() as transaction:
+        transaction.execute("UPDATE deployments SET key = NULL WHERE serial = ?", (serial,))
+        transaction.execute("DELETE FROM withdrawals WHERE list = ?", (deployment.list,))
+    vault.database.scrub()
+    _done(vault, serial, "database_compacted")
+    yield "database_compacted"
+    _close(vault, serial)
+    yield "closed"
+
+
+def _done(vault: Vault, serial: int, step: str) -> None:
+    with vault.database.transaction() as transaction:
+        deployment = find(vault.database, serial)
+        count = deployment.withdrawn_count
+        if step == "key_destroyed":
+            count = max(count, len(withdrawn(vault.database, deployment.list)))
+        steps = {**deployment.steps, step: iso_of(vault.clocks().utc_ns)}
+        save(transaction, structs.replace(deployment, steps=steps, withdrawn_count=count))
+
+
+def _remove_files(vault: Vault, deployment: Deployment) -> None:
+    folder = folder_of(vault, deployment)
+    if folder.exists():
+        for path in sorted(folder.iterdir()):
+            destroy_file(path)
+        shutil.rmtree(folder)
+        sync_folder(folder.parent)
+    remove_source(deployment)
+
+
+def remove_source(deployment: Deployment) -> None:
+    """Remove the sealed list from which the working copy was made, if it is still where it was."""
+    source = Path(deployment.source)
+    if deployment.source and source.exists():
+        try:
+            is_it = ListFile.open(source).header.id == deployment.list
+        except ListFileError:
+            is_it = False
+        if is_it:
+            destroy_file(source)
+
+
+def _close(vault: Vault, serial: int) -> None:
+    with vault.database.transaction() as transaction:
+        deployment = find(vault.database, serial)
+        now = iso_of(vault.clocks().utc_ns)
+        (kept,) = transaction.execute("SELECT commitments FROM deployments WHERE serial = ?", (serial,)).fetchone()
+        receipt = WipeReceipt(
+            installation=vault.installation.installation,
+            serial=serial,
+            authority=deployment.authority,
+            list=deployment.list,
+            root=deployment.root,
+            entries=deployment.authorisation.entries,
+            withdrawn=deployment.withdrawn_count,
+            opened=None if deployment.opened_ns is None else iso_of(deployment.opened_ns),
+            ended=iso_of(deployment.ended_ns or 0),
+            why=deployment.why,
+            ending="" if deployment.ending is None else deployment.ending.value,
+            passages_seen=deployment.seen,
+            alerts=deployment.alerts,
+            steps={**deployment.steps, "receipt_signed": now},
+            commitments=tuple(msgspec.json.decode(kept, type=list[str])) if kept else (),
+        )
+        signed = sign(RECEIPT, receipt, vault.signer)
+        stage = advance(deployment.stage, Event.WIPED, authority=deployment.authority)
+        save(transaction, structs.replace(deployment, stage=stage))
+        transaction.execute(
+            "UPDATE deployments SET receipt = ?, commitments = NULL WHERE serial = ?",
+            (msgspec.json.encode(signed).decode(), serial),
+        )
+        facts = {
+            "deployment": serial,
+            "entries": receipt.entries,
+            "withdrawn": receipt.withdrawn,
+            "passages_seen": receipt.passages_seen,
+            "alerts": receipt.alerts,
+            "ending": receipt.ending,
+            "receipt": hashlib.sha256(signed.body).hexdigest(),
+        }
+        vault.act(transaction, "wiped", by=vault.signer, facts=facts)
+        anchor(transaction, vault.keyring, vault.installation.installation)
+
+
+def receipt_of(vault: Vault, serial: int) -> Envelope | None:
+    """Return the signed `WipeReceipt` of a deployment; None while there is none."""
+    find(vault.database, serial)
+    ((receipt,),) = vault.database.query("SELECT receipt FROM deployments WHERE serial = ?", (serial,))
+    return None if receipt is None else msgspec.json.decode(receipt, type=Envelope)
+
+
+def settle(vault: Vault) -> list[int]:
+    """End what is over, and finish every wipe that was begun; return the serial numbers of what was closed.
+
+    To be called while no kernel runs on this vault: at each start, and by commands.
+
+    Raises:
+        AuditError: the database cannot be written; keys were destroyed all the same.
+    """
+    closed = []
+    for deployment in deployments(vault.database):
+        if deployment.stage is Stage.CLOSED:
+            continue
+        now = vault.clocks()
+        is_over = stand(deployment.term, now, None, tolerance_s=UNSTARTED_TOLERANCE_S) is Standing.ENDED
+        # A key that is gone while the register says "open": the end was cut short before it could be written.
+        is_keyless = deployment.stage is Stage.OPEN and not has_key(vault, deployment)
+        if is_over and deployment.stage is Stage.OPEN:
+            destroy_key(vault, deployment)
+        if deployment.stage is not Stage.ENDING and (is_over or is_keyless):
+            why = "clock" if is_over else "key_gone"
+            end(vault, deployment.serial, signer=None, why=why, failed=deployment.is_capturing)
+        if find(vault.database, deployment.serial).stage is Stage.ENDING:
+            for _ in wipe(vault, deployment.serial):
+                pass
+            closed.append(deployment.serial)
+    return closed
