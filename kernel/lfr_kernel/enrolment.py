@@ -213,12 +213,12 @@ def _enrol_one(
         template = embed_crops(embedder, crop[np.newaxis], mirrored=True)
     finally:
         crop.fill(0)
-    portrait = Biometric(picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE)))
+    portrait = picture.patch(affine * PORTRAIT_SCALE, (width * PORTRAIT_SCALE, height * PORTRAIT_SCALE))
     return Enrolled(
         person=photo.person,
         photo=name,
-        template=Biometric(template[0]),
-        portrait=portrait,
+        template=Biometric(template[0], is_kept=True),
+        portrait=Biometric(portrait, is_kept=True),
         quality=float(measured.overall[0]),
     )
 
