@@ -193,8 +193,8 @@ def _enrol_one(
     return Enrolled(
         person=photo.person,
         photo=name,
-        template=Biometric(found.template),
-        portrait=Biometric(found.portrait),
+        template=Biometric(found.template, is_kept=True),
+        portrait=Biometric(found.portrait, is_kept=True),
         quality=found.quality,
     )
 

@@ -19,7 +19,8 @@ from msgspec import Struct, structs
 from lfr_kernel.citation import most_looks, read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.permit import issue_builtin
-from lfr_kernel.memory import limit_arenas
+from lfr_kernel.memory import harden, limit_arenas
+from lfr_kernel.messages import Biometric
 from lfr_kernel.models import Models
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
@@ -29,6 +30,7 @@ from lfr_kernel.stages.detector import LOAD_S, DetectorHost
 from lfr_kernel.stages.embedder import EmbedderHost
 from lfr_kernel.stages.index import Gallery, IndexHost
 from lfr_kernel.stages.record import Record
+from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
 from lfr_kernel.stages.retention import RetentionHost
 from lfr_kernel.stages.sink import SinkHost
 from lfr_kernel.stages.tracker import TrackerHost
@@ -76,6 +78,7 @@ class Session:
         issue: PermitIssuer = issue_builtin,
         listener: Listener | None = None,
         clock: Clock | None = None,
+        max_residency_s: float = MAX_RESIDENCY_S,
     ) -> None:
         """Prepare a session; nothing is opened yet.
 
@@ -85,6 +88,7 @@ class Session:
             issue: decides whether the system may capture.
             listener: told what happens.
             clock: the machine's, if not given.
+            max_residency_s: how long a crop or template of somebody who passes may live.
         """
         self.profile = profile
         self.run_id = secrets.token_hex(3)
@@ -94,6 +98,8 @@ class Session:
         self._issue = issue
         self._listener = listener or Listener()
         self._clock = clock or SystemClock()
+        self._residency = Residency(self._clock.monotonic_ns, bound_s=max_residency_s)
+        self._max_residency_s = max_residency_s
         self._watchlist: Watchlist | None = None
         self._models = Models(self._plugin, registry, self._listener.log)
         self._system: System | None = None
@@ -137,8 +143,11 @@ class Session:
             LfrError: it could not start, or was stopped before it had; the text says why.
         """
         limit_arenas()
+        for missing in harden():
+            self._listener.log("memory_not_hardened", what=missing)
         compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or _cores())
         lanes: list[Lane] = [compute]
+        Biometric.watch = self._residency
         try:
             paces = await compute.run(self.check_permit, deadline_s=LOAD_S)
             with anyio.CancelScope() as self._preparing:
@@ -156,6 +165,7 @@ class Session:
                 )
                 return await self._run(system, duration_s)
         finally:
+            Biometric.watch = None
             self._models.close()
             for lane in lanes:
                 lane.close()
@@ -272,6 +282,7 @@ class Session:
             early_margin=profile.watchlist.early_margin,
             looks=most_looks(profile),
             deadline_s=deadline_s,
+            max_residency_s=self._max_residency_s,
         )
         self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit), basis=str(self.basis))
         self._record = Record(listener.fact)
@@ -350,6 +361,7 @@ class Session:
                 retention=self._retention.facts(),
                 record=self._record.facts(),
                 system=self._system.statistics(),
+                residency=self._residency.facts(),
             ),
             run=self.run_id,
             profile=self.profile.name,

@@ -18,6 +18,7 @@ from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import ActorStatistics
 from lfr_kernel.stages.camera import CameraFacts, CameraState
 from lfr_kernel.stages.measure import Quantiles
+from lfr_kernel.stages.residency import ResidencyFacts
 from lfr_kernel.telemetry import CameraFunnel, FaceFunnel, PassageFunnel
 from lfr_kernel.telemetry.summary import (
     AlertSummary,
@@ -61,6 +62,11 @@ def alert(person: str, name: str = "left") -> AlertSummary:
     )
 
 
+def residency(**changes: Any) -> ResidencyFacts:
+    facts: dict[str, Any] = {"count": 9000, "p50": 41.2, "p95": 6204.0, "max": 9011.4, "live": 0, "oldest": None}
+    return ResidencyFacts(**(facts | {"bound": 300e3, "over_bound": 0} | changes))
+
+
 def summary(**changes: Any) -> Summary:
     cameras = (camera("left"), camera("right", CameraState.RECONNECTING, NOISY))
     facts: dict[str, Any] = {field: {} for field in Summary.__struct_fields__}
@@ -78,6 +84,7 @@ def summary(**changes: Any) -> Summary:
         "probes": 9000,
         "alerts": [],
         "latency_ms": LatencySummary(capture_to_alert=NONE, capture_to_embedding=SOME),
+        "biometric_residency_ms": residency(),
         "fps": 24.9,
         "watchlist": WatchlistSummary(
             people=444,
@@ -168,6 +175,17 @@ def test_the_settings_of_a_report_cannot_steer_the_terminal() -> None:
     )
     text = "\n".join(drawn(summary_table(summary(basis=evil), Redactor())))
     assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} 5, tested with 6" in text
+
+
+def test_the_table_says_how_long_faces_were_kept_and_whether_any_was_kept_too_long() -> None:
+    lines = drawn(summary_table(summary(), Redactor()))
+    assert "capture to erasure    p50 41 ms, p95 6204 ms, max 9011 ms" in lines
+    late = residency(live=2, oldest=301e3, over_bound=3)
+    text = " ".join(" ".join(drawn(summary_table(summary(biometric_residency_ms=late), Redactor()))).split())
+    assert "max 9011 ms, 2 live, 3 lived longer than 300 s" in text
+    nobody = residency(count=0, p50=None, p95=None, max=None)
+    lines = drawn(summary_table(summary(biometric_residency_ms=nobody), Redactor()))
+    assert "capture to erasure    -" in lines
 
 
 def test_the_person_of_an_alert_is_never_cut() -> None:

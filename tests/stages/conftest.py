@@ -231,8 +231,8 @@ def biometrics(monkeypatch: pytest.MonkeyPatch) -> list[Biometric]:
     made: list[Biometric] = []
     initialise = Biometric.__init__
 
-    def note(self: Biometric, array: Any) -> None:
-        initialise(self, array)
+    def note(self: Biometric, array: Any, **more: Any) -> None:
+        initialise(self, array, **more)
         made.append(self)
 
     monkeypatch.setattr(Biometric, "__init__", note)

@@ -373,8 +373,8 @@ def made() -> Iterator[Made]:
     collected = Made()
     initialise = Biometric.__init__
 
-    def note(self: Biometric, array: Any) -> None:
-        initialise(self, array)
+    def note(self: Biometric, array: Any, **more: Any) -> None:
+        initialise(self, array, **more)
         collected.append(self)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -144,7 +144,7 @@ async def test_calls_overlap_as_far_as_plugin_and_lane_allow(
             assert faults.calls == expected
             await clock.advance(0.5)
             assert faults.calls == expected
-            await clock.advance(8)
+            await clock.advance(8 / expected)
             assert faults.calls == 8
 
 

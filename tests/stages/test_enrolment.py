@@ -66,8 +66,8 @@ def handed_out(monkeypatch: pytest.MonkeyPatch) -> list[Biometric]:
     """Every Biometric that enrolment makes."""
     made: list[Biometric] = []
 
-    def note(array: Any) -> Biometric:
-        made.append(Biometric(array))
+    def note(array: Any, **more: Any) -> Biometric:
+        made.append(Biometric(array, **more))
         return made[-1]
 
     monkeypatch.setattr("lfr_kernel.enrolment.Biometric", note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -158,5 +159,7 @@ def test_settling_erases_the_pool() -> None:
     entry = ledger.find("p", "gate", D, 0)
     assert entry is not None
     pool = entry.pool
+    pool.add(np.ones(D, np.float32), 1.0)
+    assert pool._sum is not None
     ledger.settle(entry, "restart")
     assert pool._sum.is_erased

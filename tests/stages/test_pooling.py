@@ -60,9 +60,9 @@ def test_templates_are_copied_and_erased() -> None:
     pool, given_template = Pool(D), B.copy()
     pool.add(A.copy(), 1.0)
     pool.add(given_template, 1.0)
-    total, held = pool._sum.array, pool._held
-    assert held is not None
-    memory = held.array
+    assert pool._sum is not None
+    assert pool._held is not None
+    total, memory = pool._sum.array, pool._held.array
     pool.erase()
     assert not total.any()
     assert not memory.any()

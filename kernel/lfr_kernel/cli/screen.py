@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lfr_kernel.messages import Alert
     from lfr_kernel.stages.camera import CameraFacts
     from lfr_kernel.stages.measure import Quantiles
+    from lfr_kernel.stages.residency import ResidencyFacts
     from lfr_kernel.telemetry import Summary
 
 __all__ = ["StatusLine", "printable", "show_alert", "summary_table"]
@@ -203,6 +204,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     row("speed", f"{summary.fps:.1f} frames/s over {summary.duration_s:.1f} s")
     row("capture to embedding", _quantiles(summary.latency_ms.capture_to_embedding))
     row("capture to alert", _quantiles(summary.latency_ms.capture_to_alert))
+    residency = summary.biometric_residency_ms
+    row("capture to erasure", _residency(residency), "bold red" if residency.over_bound else "")
     return facts
 
 
@@ -236,6 +239,15 @@ def _watchlist(summary: Summary) -> str:
 def _reasons(counts: Mapping[str, int], label: str = "") -> str:
     text = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()) if count)
     return f"{label}{text}" if text else ""
+
+
+def _residency(residency: ResidencyFacts) -> str:
+    """Say how long crops and templates of whoever passed lived."""
+    if not residency.count:
+        return "-"
+    live = f", {residency.live} live" if residency.live else ""
+    over = f", {residency.over_bound} lived longer than {residency.bound / 1e3:g} s" if residency.over_bound else ""
+    return f"p50 {residency.p50:.0f} ms, p95 {residency.p95:.0f} ms, max {residency.max:.0f} ms{live}{over}"
 
 
 def _quantiles(quantiles: Quantiles) -> str:

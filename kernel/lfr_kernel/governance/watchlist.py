@@ -88,7 +88,7 @@ class Watchlist:
                 pool_photographs(photos[numbers], row)
         finally:
             photos.fill(0)
-        self.templates = Biometric(matrix)
+        self.templates = Biometric(matrix, is_kept=True)
         """float32 [N, D], L2-normalised: one row a person."""
         best = [max(numbers, key=lambda number: enrolled[number].quality) for numbers in used.values()]
         self._portraits = [enrolled[number].portrait for number in best]

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Biometric", "BiometricErasedError"]
+__all__ = ["Biometric", "BiometricErasedError", "Watch"]
 
 
 class BiometricErasedError(RuntimeError):
     """The array was asked for after it had been erased: a defect in whoever asked."""
 
 
+class Watch(Protocol):
+    """Is told how long the arrays of passers-by live. Both calls come from any thread and must be quick."""
+
+    def began(self, owner: int, since_ns: int | None) -> None:
+        """Hear that `owner` (the id of a `Biometric`) has an array, of somebody captured at `since_ns` if known."""
+
+    def ended(self, owner: int) -> None:
+        """Hear that its array was overwritten."""
+
+
 class Biometric:
-    """Owns one array (a crop, a template) and overwrites it when told to.
+    """Owns one array (a crop, a template) and overwrites it when told to, or when it is let go of.
 
     Whoever takes a message out of a mailbox owns its biometrics and erases them; a message that dies on its
     way is erased by the disposal hook of the mailbox it died in. The representation shows shape and dtype only,
     and the owner cannot be pickled or encoded.
     """
 
-    __slots__ = ("_array",)
+    __slots__ = ("__weakref__", "_array", "_watch")
 
-    def __init__(self, array: NDArray[Any]) -> None:
-        """Take ownership of `array`; it must be writeable and not shared with another owner."""
+    watch: ClassVar[Watch | None] = None
+    """Told of those made from now on; one a process, as long as a run lasts."""
+
+    def __init__(self, array: NDArray[Any], *, since_ns: int | None = None, is_kept: bool = False) -> None:
+        """Take ownership.
+
+        Args:
+            array: writeable and not shared with another owner.
+            since_ns: when what it is made of was captured, on the system's monotonic clock; now, when None.
+            is_kept: of somebody listed, or the evidence of an alert: it has a term of its own, and is not watched.
+        """
         self._array: NDArray[Any] | None = array
+        self._watch = None if is_kept else Biometric.watch
+        if self._watch is not None:
+            self._watch.began(id(self), since_ns)
 
     @property
     def array(self) -> NDArray[Any]:
@@ -45,6 +67,13 @@ class Biometric:
         if self._array is not None:
             self._array.fill(0)
             self._array = None
+            if self._watch is not None:
+                self._watch.ended(id(self))
+
+    def __del__(self) -> None:
+        # Not there when the constructor was called with something else than one array.
+        if hasattr(self, "_array"):
+            self.erase()
 
     def __repr__(self) -> str:
         if self._array is None:

@@ -110,7 +110,7 @@ class AlertDesk(Actor):
             permit=self._permit,
             basis=self._basis,
         )
-        crop = Biometric(match.crop.array.copy())
+        crop = Biometric(match.crop.array.copy(), is_kept=True)
         self._evidence.keep(alert.evidence, crop, match.entry, alert.alerted_at_ns)
         self._delays.add((now_ns - match.captured_monotonic_ns) / 1e9)
         self._alerts += 1

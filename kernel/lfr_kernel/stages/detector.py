@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from lfr_kernel.messages import Biometric, Faces, Frame
 from lfr_kernel.runtime import Actor, CallAbandonedError, Consumes, Overflow, Policy
 from lfr_kernel.stages.alignment import similarity_transforms
+from lfr_kernel.stages.idle import LOOK_S, BlankPicture, IdleSpells, call_on_every_worker
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.ordering import Turns
 
@@ -28,6 +30,8 @@ LOAD_S = 60.0
 """How long loading a model may take."""
 CLOSE_S = 1.0
 """How long closing a plugin may take."""
+SIZES = 8
+"""How many sizes of pictures are remembered: a plugin may keep a buffer for each of them."""
 
 
 class Detections(Struct, frozen=True, kw_only=True, eq=False):
@@ -84,8 +88,11 @@ class DetectorFacts(Struct, frozen=True, kw_only=True):
 class DetectorHost(Actor):
     """Looks for faces and cuts their crops: conversion, detection and cutting in one call on the compute lane.
 
-    As many calls overlap as the plugin and the lane allow; results are put back in order per camera.
+    As many calls overlap as the plugin and the lane allow; results are put back in order per camera. When no frame has
+    come for a while, the plugin's buffers are overwritten by blank pictures of the sizes that it saw.
     """
+
+    tick_s = LOOK_S
 
     consumes = (
         Consumes(
@@ -115,6 +122,8 @@ class DetectorHost(Actor):
         self._is_hung = False
         self._turns = Turns()
         self._next: dict[str, int] = {}
+        self._spells = IdleSpells()
+        self._sizes: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._frames = self._faces = self._missed = 0
         self._durations = Durations()
 
@@ -127,12 +136,17 @@ class DetectorHost(Actor):
 
     async def handle(self, frame: Frame) -> None:
         """Find the faces of one frame."""
+        with self._spells.work(self.clock):
+            await self._handle(frame)
+
+    async def _handle(self, frame: Frame) -> None:
         assert self._detector is not None  # noqa: S101  (setup has seen to it)
+        self._note_size(frame.picture.size)
         turn = self._turns.take(frame.camera)
         began_ns = self.clock.monotonic_ns()
         try:
             found, crops = await self._lane.run(
-                self._look, self._detector, frame.picture, deadline_s=self._deadline_s, discard=_erase_crops
+                self._look, self._detector, frame, deadline_s=self._deadline_s, discard=_erase_crops
             )
         except BaseException as error:
             # Whoever stops waiting does not stop the call: only after the plugin's own exception nothing runs any more.
@@ -171,11 +185,12 @@ class DetectorHost(Actor):
             self._missed += missed
             self._next[frame.camera] = frame.sequence + 1
 
-    def _look(self, detector: Detector, picture: Picture) -> tuple[Detections, Biometric]:
+    def _look(self, detector: Detector, frame: Frame) -> tuple[Detections, Biometric]:
         """Detect and cut. Runs on the compute lane."""
+        picture = frame.picture
         found = detector.detect(picture)
         width, height = self._crop_size
-        crops = Biometric(np.zeros((len(found), height, width, 3), np.uint8))
+        crops = Biometric(np.zeros((len(found), height, width, 3), np.uint8), since_ns=frame.captured_monotonic_ns)
         try:
             for crop, affine in zip(crops.array, similarity_transforms(found.landmarks, self._template), strict=True):
                 patch = picture.patch(affine, self._crop_size)
@@ -185,6 +200,28 @@ class DetectorHost(Actor):
             crops.erase()
             raise
         return found, crops
+
+    def _note_size(self, size: tuple[int, int]) -> None:
+        self._sizes[size] = None
+        self._sizes.move_to_end(size)
+        if len(self._sizes) > SIZES:
+            self._sizes.popitem(last=False)
+
+    async def tick(self) -> None:
+        """Overwrite the plugin's buffers, if there has been nothing to do for a while."""
+        if self._detector is None or not self._spells.is_due(self.clock):
+            return
+        detector, blanks = self._detector, [BlankPicture(size) for size in self._sizes]
+        try:
+            await call_on_every_worker(
+                self._lane,
+                lambda: [detector.detect(blank) for blank in blanks],
+                overlapping=self.concurrency,
+                deadline_s=self._deadline_s * len(blanks),
+            )
+        except BaseException:
+            self._is_hung = True  # as in `handle`: what the plugin itself raises does not come here
+            raise
 
     async def teardown(self) -> None:
         """Close the plugin, unless a call of it hangs."""

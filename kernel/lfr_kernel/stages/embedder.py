@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from lfr_kernel.messages import Biometric, Probe, ProbeLost, ProbeRequest
 from lfr_kernel.runtime import Actor, CallAbandonedError, Consumes, PassingError, Policy
 from lfr_kernel.stages.alignment import mean_template, mirror
 from lfr_kernel.stages.detector import CLOSE_S, LOAD_S
+from lfr_kernel.stages.idle import LOOK_S, IdleSpells, call_on_every_worker
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.tally import EmbeddedFacts
 
@@ -143,7 +145,12 @@ def _check_templates(templates: NDArray[np.float32]) -> None:
 
 
 class EmbedderHost(Actor):
-    """Turns the requests that wait, a few at a time, into probes."""
+    """Turns the requests that wait, a few at a time, into probes.
+
+    When none has come for a while, the plugin's buffers are overwritten by blank crops.
+    """
+
+    tick_s = LOOK_S
 
     consumes = (Consumes(message=ProbeRequest, policy=Policy(capacity=16, patience_s=2.0)),)
     produces = (Probe, ProbeLost)
@@ -156,6 +163,7 @@ class EmbedderHost(Actor):
         self._deadline_s = deadline_s
         self._embedder: Embedder | None = None
         self._is_hung = False
+        self._spells = IdleSpells()
         self._handed_on: set[tuple[str, int]] = set()
         self._probes: Counter[str] = Counter()
         self._lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -171,6 +179,10 @@ class EmbedderHost(Actor):
 
     async def handle_batch(self, messages: Sequence[ProbeRequest]) -> None:
         """Embed what waits; nothing is sent before all of it is there."""
+        with self._spells.work(self.clock):
+            await self._handle_batch(messages)
+
+    async def _handle_batch(self, messages: Sequence[ProbeRequest]) -> None:
         assert self._embedder is not None  # noqa: S101  (setup has seen to it)
         began_ns = self.clock.monotonic_ns()
         try:
@@ -188,7 +200,7 @@ class EmbedderHost(Actor):
                 passage=request.passage,
                 number=request.number,
                 camera=request.camera,
-                template=Biometric(template.copy()),
+                template=Biometric(template.copy(), since_ns=request.captured_monotonic_ns),
                 crop=request.crop,
                 quality=request.quality,
                 box=request.box,
@@ -232,6 +244,21 @@ class EmbedderHost(Actor):
         self._lost[message.camera][reason] += 1
         await self.emit(ProbeLost(passage=message.passage, number=message.number, camera=message.camera, reason=reason))
 
+    async def tick(self) -> None:
+        """Overwrite the plugin's buffers, if there has been nothing to do for a while."""
+        if self._embedder is None or not self._spells.is_due(self.clock):
+            return
+        try:
+            await call_on_every_worker(
+                self._lane,
+                partial(_embed_nothing, self._embedder),
+                overlapping=self.concurrency,
+                deadline_s=self._deadline_s,
+            )
+        except BaseException:
+            self._is_hung = True  # as in `handle_batch`: what the plugin itself raises does not come here
+            raise
+
     async def teardown(self) -> None:
         """Close the plugin, unless a call of it hangs."""
         embedder, self._embedder = self._embedder, None
@@ -251,6 +278,12 @@ class EmbedderHost(Actor):
             call_ms=self._durations.quantiles(),
             capture_to_embedding_ms=self._delays.quantiles(),
         )
+
+
+def _embed_nothing(embedder: Embedder) -> None:
+    width, height = embedder.crop_size
+    crops = np.zeros((embedder.batch_size, height, width, 3), np.uint8)
+    embedder.embed(crops, np.zeros((embedder.batch_size, embedder.dimension), np.float32))
 
 
 def _erase(templates: NDArray[np.float32]) -> None:

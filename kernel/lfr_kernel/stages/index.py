@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict, deque
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +77,6 @@ class IndexHost(Actor):
     )
     produces = (Match, Outcome, PassageSplit)
     max_batch = 16
-    tick_s = 1.0
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class IndexHost(Actor):
         early_margin: float,
         looks: int | None,
         deadline_s: float,
+        max_residency_s: float = math.inf,
     ) -> None:
         """Host an index.
 
@@ -102,6 +104,7 @@ class IndexHost(Actor):
             early_margin: what is asked for in addition, divided by the number of faces pooled, until it is over.
             looks: after how many faces no more are asked for; None when the tracker does not say.
             deadline_s: for one search.
+            max_residency_s: a passage whose first face was captured so long ago is settled as things stand.
         """
         super().__init__("index")
         self._create = create
@@ -116,7 +119,8 @@ class IndexHost(Actor):
         self._index: Index | None = None
         self._roll = Roll()
         self._booked: Sequence[Probe | ProbeLost | Passage] = ()
-        self._ledger = Ledger()
+        self.tick_s = min(1.0, max_residency_s / 4)
+        self._ledger = Ledger(max_residency_s - 2 * self.tick_s)  # a tick may come late
         self._untold: deque[Match | Outcome] = deque()
         self._counts: Counter[str] = Counter()
         self._tallies: defaultdict[str, IndexedTally] = defaultdict(IndexedTally)
@@ -136,7 +140,7 @@ class IndexHost(Actor):
                 "similarities between the two mean nothing; build the watchlist again with this model"
             )
         self._booked = ()
-        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S, discard=_erase)
+        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S, discard=methodcaller("erase"))
         self._roll.take(gallery)
 
     def _load(self, gallery: Gallery) -> Index:
@@ -211,7 +215,7 @@ class IndexHost(Actor):
             await self.emit(self._untold.popleft())
 
     def _pool(self, entry: Entry, probe: Probe, splits: list[PassageSplit]) -> Added:
-        added = entry.pool.add(probe.template.array, probe.quality)
+        added = entry.take(probe)
         if added is Added.SPLIT:
             self._counts["splits"] += 1
             splits.append(PassageSplit(passage=entry.passage, camera=entry.camera))
@@ -229,9 +233,8 @@ class IndexHost(Actor):
             pooled.erase()
         self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
         self._counts["searches"] += len(grown)
-        for (entry, probe), rows, similarities in zip(
-            grown, found.entries.tolist(), found.similarities.tolist(), strict=True
-        ):
+        nearest = zip(grown, found.entries.tolist(), found.similarities.tolist(), strict=True)
+        for (entry, probe), rows, similarities in nearest:
             self._tallies[entry.camera].searched += not entry.searched
             entry.searched = entry.pool.count
             await self._judge(entry, probe, rows, similarities)
@@ -274,7 +277,7 @@ class IndexHost(Actor):
             faces=entry.pool.count,
             quality=probe.quality,
             box=probe.box,
-            crop=Biometric(probe.crop.array.copy()),
+            crop=Biometric(probe.crop.array.copy(), since_ns=probe.captured_monotonic_ns),
             captured_at_ns=probe.captured_at_ns,
             captured_monotonic_ns=probe.captured_monotonic_ns,
         )
@@ -339,11 +342,11 @@ class IndexHost(Actor):
 
     async def teardown(self) -> None:
         """Erase the gallery, settle what a failure or a stop cut short, and erase its pools."""
-        index, self._index = self._index, None
         try:
-            if index is not None:
-                await self._lane.run(index.erase, deadline_s=CLOSE_S)
+            if self._index is not None:
+                await self._lane.run(self._index.erase, deadline_s=CLOSE_S)
         finally:
+            self._index = None
             self._settle(list(self._ledger), "stopped" if self.is_cut_short else "restart")
             await self._tell()
 
@@ -371,7 +374,3 @@ class IndexHost(Actor):
             cameras=cameras,
             search_ms=self._durations.quantiles(),
         )
-
-
-def _erase(index: Index) -> None:
-    index.erase()

@@ -1,11 +1,12 @@
 """The ledger of passages: what is known of each until its one outcome.
 
 open ──(its end is known, and every probe answered or lost)──▶ settled and forgotten
-  └──(deadline, restart, stop)──▶ settled early ──(its end and the rest of its probes come)──▶ forgotten
+  └──(deadline, age, restart, stop)──▶ settled early ──(its end and the rest of its probes come)──▶ forgotten
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from lfr_kernel.stages.pooling import Pool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfr_kernel.messages import Match
+    from lfr_kernel.messages import Match, Probe
+    from lfr_kernel.stages.pooling import Added
 
 __all__ = ["PASSAGE_DEADLINE_NS", "PROBE_DEADLINE_NS", "Entry", "Ledger"]
 
@@ -41,6 +43,7 @@ class Entry:
         "pending",
         "pool",
         "searched",
+        "since_ns",
         "touched_ns",
         "unlisted",
     )
@@ -50,6 +53,8 @@ class Entry:
         self.camera = camera
         self.pool = pool
         self.touched_ns = now_ns
+        self.since_ns: int | None = None
+        """When the oldest face of which anything is held was captured."""
         self.answered = 0
         self.searched = 0
         self.outliers = 0
@@ -72,6 +77,12 @@ class Entry:
         """The highest similarity that counted: after the last face, or earlier less the margin asked for then."""
         known = [one for one in (self.early, self.last) if one is not None]
         return max(known, default=None)
+
+    def take(self, probe: Probe) -> Added:
+        """Pool the template of a probe, copied."""
+        captured_ns = probe.captured_monotonic_ns
+        self.since_ns = captured_ns if self.since_ns is None else min(self.since_ns, captured_ns)
+        return self.pool.add(probe.template.array, probe.quality, captured_ns)
 
     def note(self, similarity: float, margin: float) -> None:
         """Note the highest similarity after one more face, and what it must have over the threshold at this look."""
@@ -148,7 +159,9 @@ class Entry:
 class Ledger:
     """Open passages by id, and those that were settled while something of them was still on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_age_s: float = math.inf) -> None:
+        """Keep a book in which nothing that identifies somebody may grow older than `max_age_s`."""
+        self._max_age_ns = max_age_s * 1e9
         self._open: dict[str, Entry] = {}
         self._settled_early: dict[str, Entry] = {}
 
@@ -169,9 +182,13 @@ class Ledger:
         return entry
 
     def overdue(self, now_ns: int) -> list[Entry]:
-        """Return the open passages of which nothing was heard for too long."""
-        limits = [(entry, PASSAGE_DEADLINE_NS if entry.end is None else PROBE_DEADLINE_NS) for entry in self]
-        return [entry for entry, limit_ns in limits if now_ns - entry.touched_ns > limit_ns]
+        """Return the open passages of which nothing was heard for too long, or whose first face is too old."""
+        return [entry for entry in self if self._is_overdue(entry, now_ns)]
+
+    def _is_overdue(self, entry: Entry, now_ns: int) -> bool:
+        limit_ns = PASSAGE_DEADLINE_NS if entry.end is None else PROBE_DEADLINE_NS
+        is_old = entry.since_ns is not None and now_ns - entry.since_ns > self._max_age_ns
+        return is_old or now_ns - entry.touched_ns > limit_ns
 
     def answer(self, passage: str, lost: str | None = None) -> None:
         """Note that one probe of a passage that was found before was answered, or was lost for a reason."""

@@ -55,12 +55,21 @@ class Pool:
     """
 
     def __init__(self, dimension: int) -> None:
-        self._sum = Biometric(np.zeros(dimension, np.float32))
+        self._dimension = dimension
+        self._sum: Biometric | None = None
         self._held: Biometric | None = None
         self.count = 0
 
-    def add(self, template: NDArray[np.float32], weight: float) -> Added:
-        """Take in one template (float32 [D], L2-normalised), copied; `weight` is positive."""
+    def add(self, template: NDArray[np.float32], weight: float, since_ns: int | None = None) -> Added:
+        """Take in one template, copied.
+
+        Args:
+            template: float32 [D], L2-normalised.
+            weight: positive.
+            since_ns: when its face was captured, on the system's monotonic clock; now, when None.
+        """
+        if self._sum is None:
+            self._sum = Biometric(np.zeros(self._dimension, np.float32), since_ns=since_ns)
         total = self._sum.array
         if self.count:
             agreement = float(template @ total) / float(np.linalg.norm(total))
@@ -68,22 +77,26 @@ class Pool:
                 if self._held is not None and float(template @ self._held.array) >= SAME_AS_HELD:
                     return Added.SPLIT
                 self._forget_held()
-                self._held = Biometric(template.copy())
+                self._held = Biometric(template.copy(), since_ns=since_ns)
                 return Added.HELD
         self._forget_held()
-        total += np.float32(weight) * template
+        scaled = np.multiply(template, np.float32(weight))
+        total += scaled
+        scaled.fill(0)  # numpy keeps arrays of this size for the next that needs one, as they are
         self.count += 1
         return Added.POOLED
 
     def write_mean(self, out: NDArray[np.float32]) -> None:
-        """Write the pooled template, L2-normalised, into `out` (float32 [D])."""
+        """Write the pooled template, L2-normalised, into `out` (float32 [D]); there must be one."""
+        assert self._sum is not None  # noqa: S101  (count is not 0)
         total = self._sum.array
         np.divide(total, np.linalg.norm(total), out=out)
 
     def erase(self) -> None:
         """Overwrite everything."""
         self._forget_held()
-        self._sum.erase()
+        if self._sum is not None:
+            self._sum.erase()
 
     def _forget_held(self) -> None:
         if self._held is not None:

@@ -220,8 +220,12 @@ def sharpness(greys: NDArray[np.float32]) -> NDArray[np.float64]:
         greys: float32 [N, 56, 56], aligned crops, grey values from 0 to 255.
     """
     face = greys[:, _FACE[0], _FACE[1]]
-    across = face[:, :, :-2] + face[:, :, 2:] - 2 * face[:, :, 1:-1]
-    down = face[:, :-2] + face[:, 2:] - 2 * face[:, 1:-1]
+    doubled = 2 * face
+    across = face[:, :, :-2] + face[:, :, 2:]
+    across -= doubled[:, :, 1:-1]
+    down = face[:, :-2] + face[:, 2:]
+    down -= doubled[:, 1:-1]
+    doubled.fill(0)
     edges = np.minimum(across.var(axis=(1, 2), dtype=np.float64), down.var(axis=(1, 2), dtype=np.float64))
     across.fill(0)
     down.fill(0)
@@ -258,7 +262,8 @@ def occlusion(greys: NDArray[np.float32]) -> NDArray[np.float64]:
         greys: float32 [N, 56, 56], aligned crops.
     """
     steps = np.zeros_like(greys)
-    np.abs(greys[:, 2:] - greys[:, :-2], out=steps[:, 1:-1])
+    inner = steps[:, 1:-1]
+    np.abs(np.subtract(greys[:, 2:], greys[:, :-2], out=inner), out=inner)
     regions = [steps[:, rows, columns].mean(axis=(1, 2)) for rows, columns in (*_EYES, _MOUTH)]
     face = steps[:, _FACE[0], _FACE[1]].mean(axis=(1, 2))
     steps.fill(0)
@@ -349,17 +354,23 @@ def _greys(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         pairs.fill(0)
     elif min(height, width) < _SIDE:
         # Smaller than what faces are judged at: each px stands for several.
-        sums = crops[:, _edges(height)][:, :, _edges(width)].astype(np.uint16)
+        picked = crops[:, _edges(height)[:, np.newaxis], _edges(width)]
+        sums = picked.astype(np.uint16)
+        picked.fill(0)
         areas = np.array(1, np.float32)
     else:
         across, down = _edges(width), _edges(height)
-        sums = np.add.reduceat(np.add.reduceat(crops, down, axis=1, dtype=np.uint32), across, axis=2)
+        strips = np.add.reduceat(crops, down, axis=1, dtype=np.uint32)
+        sums = np.add.reduceat(strips, across, axis=2)
+        strips.fill(0)
         areas = np.multiply.outer(np.diff(down, append=height), np.diff(across, append=width)).astype(np.float32)
     greys: NDArray[np.float32] = np.multiply(sums[..., 0], _LUMA[0], dtype=np.float32)
+    weighed = np.empty_like(greys)
     for channel in (1, 2):
-        greys += sums[..., channel] * _LUMA[channel]
+        greys += np.multiply(sums[..., channel], _LUMA[channel], out=weighed)
     greys /= areas
-    sums.fill(0)
+    for used in (sums, weighed):
+        used.fill(0)
     return greys
 
 

@@ -249,7 +249,7 @@ class TrackerHost(Actor):
             passage=book.passage,
             number=book.probes,
             camera=book.camera,
-            crop=Biometric(faces.crops.array[wanted.face].copy()),
+            crop=Biometric(faces.crops.array[wanted.face].copy(), since_ns=faces.captured_monotonic_ns),
             quality=wanted.quality,
             box=(left, top, right, bottom),
             captured_at_ns=faces.captured_at_ns,
@@ -304,7 +304,9 @@ class TrackerHost(Actor):
     async def dispose(self, message: Faces | PassageSplit, reason: str) -> None:
         """Erase the crops, and count the faces unless they have been."""
         if isinstance(message, Faces):
-            if message is not self._counted:
+            if message is self._counted:
+                self._counted = None
+            else:
                 self._tallies[message.camera].dropped[reason] += len(message)
             message.erase()
 

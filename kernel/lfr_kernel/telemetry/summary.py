@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.index import IndexFacts
     from lfr_kernel.stages.measure import Quantiles
     from lfr_kernel.stages.record import RecordFacts
+    from lfr_kernel.stages.residency import ResidencyFacts
     from lfr_kernel.stages.retention import RetentionFacts
     from lfr_kernel.stages.sink import SinkFacts
     from lfr_kernel.stages.tracker import TrackerFacts
@@ -45,6 +46,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     retention: RetentionFacts
     record: RecordFacts
     system: SystemStatistics
+    residency: ResidencyFacts
 
 
 class PassageSummary(Struct, frozen=True, kw_only=True):
@@ -135,6 +137,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     latency_ms: LatencySummary
     stages_ms: Mapping[str, Quantiles]
     """By stage: a call of its plugin as the host sees it, with the wait for a thread and the way there and back."""
+    biometric_residency_ms: ResidencyFacts
+    """How long crops and templates of whoever passed lived; not those of people listed, nor the evidence of alerts."""
     fps: float
     watchlist: WatchlistSummary
     models: Mapping[str, ModelSummary]
@@ -240,6 +244,7 @@ def summarise(
             "embedder": facts.embedder.call_ms,
             "index": facts.index.search_ms,
         },
+        biometric_residency_ms=facts.residency,
         fps=round(processed / duration_s, 2) if duration_s > 0 else 0.0,
         watchlist=WatchlistSummary(
             people=len(watchlist),

@@ -118,7 +118,9 @@ class _Picture(ABC):
         small = self._scaled((left, top, right, bottom), width, height)
         step = (right - left) / width, (bottom - top) / height
         origin = left + step[0] / 2 - 0.5, top + step[1] / 2 - 0.5
-        return _warp(small, on_grid(affine, step, origin), size)
+        patch = _warp(small, on_grid(affine, step, origin), size)
+        small.fill(0)
+        return patch
 
     @abstractmethod
     def _scaled(self, box: Box, width: int, height: int) -> NDArray[np.uint8]:
@@ -193,7 +195,11 @@ class YuvPicture(_Picture):
         return self._to_rgb(luma, [_warp(plane, on_chroma, size) for plane in self._chroma])
 
     def _to_rgb(self, luma: NDArray[Any], chroma: list[NDArray[Any]]) -> NDArray[np.uint8]:
-        pixels = cv2.merge([luma, *chroma])
+        """Turn planes of one size into RGB, and overwrite them."""
+        planes = [luma, *chroma]
+        pixels = cv2.merge(planes)
+        for plane in planes:
+            plane.fill(0)
         return _uint8(cv2.transform(pixels, self._matrix, dst=pixels))
 
 

@@ -136,7 +136,9 @@ class OnnxDetector:
         """Find the faces of one picture, strongest first, possibly none."""
         placement = place(picture.size, self._canvases)
         tensor = self._buffers.of(placement.canvas)
-        fill_picture(tensor, picture.rgb(*placement.size), self._card.pixels)
+        rgb = picture.rgb(*placement.size)
+        fill_picture(tensor, rgb, self._card.pixels)
+        rgb.fill(0)
         outputs = self._session.run(self._decoder.outputs, {self._input: tensor})
         found = self._decoder(outputs, self._anchors[placement.canvas], self._config.confidence)
         return self._faces(found, placement, picture.size)

@@ -70,7 +70,7 @@ def take_key(vault: Vault, deployment: Deployment, unlock: Unlock | None) -> byt
         return kept
     if unlock is None:
         raise RefusedError(
-            f"deployment {deployment.serial} waits for an operator, as its profile says (start = \"operator-unlock\"): "
+            f'deployment {deployment.serial} waits for an operator, as its profile says (start = "operator-unlock"): '
             "start it with --unlock KEYFILE"
         )
     try:

@@ -126,9 +126,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
     vault.may("authorised", signer)
     verify_pack(vault, plan)
     authority, now = loaded.authority, vault.clocks()
-    problems = verify_authority(
-        authority, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=now.utc_ns
-    )
+    problems = verify_authority(authority, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=now.utc_ns)
     refuse(f"authority {authority.id}", problems)
     problems = [
         *verify_list(listed, plan.pack, plan.loaded.digest, now.utc_ns),

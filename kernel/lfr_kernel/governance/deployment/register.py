@@ -202,7 +202,9 @@ def extended(vault: Vault, signer: Signer, serial: int, *, ends_ns: int, reason:
         after = structs.replace(before, stage=stage, term=structs.replace(before.term, ends_ns=ends_ns), warned=())
         save(transaction, after)
         facts = {"deployment": serial, "signed": sign(EXTENSION, statement, signer)}
-        vault.act(transaction, "authority_extended", by=signer, facts=facts, reason=reason, text=text, deployment=serial)
+        vault.act(
+            transaction, "authority_extended", by=signer, facts=facts, reason=reason, text=text, deployment=serial
+        )
     return after
 
 
