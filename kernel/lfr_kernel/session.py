@@ -16,43 +16,41 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from msgspec import Struct, structs
 
-from lfr_kernel.citation import most_looks, read_cited, rests_on
+from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
-from lfr_kernel.governance.permit import issue_builtin
+from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.permit import PermitRefusedError, issue_builtin
+from lfr_kernel.governance.rules import load_pack
 from lfr_kernel.memory import harden, limit_arenas
 from lfr_kernel.messages import Biometric
 from lfr_kernel.models import Models
+from lfr_kernel.pipeline import Parts, Pipeline
 from lfr_kernel.plugins import PluginError
-from lfr_kernel.runtime import LfrError, RestartPolicy, System, SystemClock, ThreadLane, describe
-from lfr_kernel.stages.camera import CameraHost
-from lfr_kernel.stages.desk import AlertDesk, EvidenceStore, EvidenceWithheldError
-from lfr_kernel.stages.detector import LOAD_S, DetectorHost
-from lfr_kernel.stages.embedder import EmbedderHost
-from lfr_kernel.stages.index import Gallery, IndexHost
-from lfr_kernel.stages.record import Record
+from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
+from lfr_kernel.stages.desk import EvidenceStore
+from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
-from lfr_kernel.stages.retention import RetentionHost
-from lfr_kernel.stages.sink import SinkHost
-from lfr_kernel.stages.tracker import TrackerHost
-from lfr_kernel.telemetry.summary import Facts, Summary, summarise
-from lfr_kernel.wiring import connect, nodes_of
+from lfr_kernel.telemetry.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lfr_kernel.governance.basis import Basis
+    from lfr_kernel.governance.deployment.governed import Governed
     from lfr_kernel.governance.permit import Permit, PermitIssuer
-    from lfr_kernel.governance.watchlist import Watchlist
+    from lfr_kernel.governance.watchlist import Listed
     from lfr_kernel.messages import Alert, Outcome
     from lfr_kernel.plugins import Registry
-    from lfr_kernel.profile import CameraSection, Profile, SinkSection
-    from lfr_kernel.runtime import Actor, Clock, Lane
+    from lfr_kernel.profile import Profile
+    from lfr_kernel.runtime import Clock, Lane
     from lfr_kernel.stages.camera import Camera, Pace
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
-    from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 
 __all__ = ["Listener", "Session", "StoppedBeforeStartError"]
+
+VAULT_S = 30.0
+"""How long the vault may take to write down how a run ended."""
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -76,6 +74,7 @@ class Session:
         registry: Registry,
         *,
         issue: PermitIssuer = issue_builtin,
+        governed: Governed | None = None,
         listener: Listener | None = None,
         clock: Clock | None = None,
         max_residency_s: float = MAX_RESIDENCY_S,
@@ -86,6 +85,8 @@ class Session:
             profile: what to run.
             registry: the plugins that are installed.
             issue: decides whether the system may capture.
+            governed: the run under an authority that this is; it then issues the permit, opens the list and says how
+                long buffers may live. It is closed with the session.
             listener: told what happens.
             clock: the machine's, if not given.
             max_residency_s: how long a crop or template of somebody who passes may live.
@@ -95,14 +96,15 @@ class Session:
         self.permit: Permit | None = None
         self.basis: Basis | None = None
         self._registry = registry
-        self._issue = issue
+        self._governed = governed
+        self._issue = governed.issue if governed else issue
         self._listener = listener or Listener()
         self._clock = clock or SystemClock()
-        self._residency = Residency(self._clock.monotonic_ns, bound_s=max_residency_s)
-        self._max_residency_s = max_residency_s
-        self._watchlist: Watchlist | None = None
+        self._max_residency_s = governed.plan.pack.rules.max_residency_s if governed else max_residency_s
+        self._residency = Residency(self._clock.monotonic_ns, bound_s=self._max_residency_s)
+        self._listed: Listed | None = None
         self._models = Models(self._plugin, registry, self._listener.log)
-        self._system: System | None = None
+        self._pipeline: Pipeline | None = None
         self._preparing: anyio.CancelScope | None = None
         self._stop_reason: str | None = None
         self._ended: str | None = None
@@ -111,13 +113,13 @@ class Session:
     @property
     def is_started(self) -> bool:
         """Whether there is anything to summarise."""
-        return self._system is not None
+        return self._pipeline is not None
 
     def stop(self, reason: str) -> None:
         """Begin to stop, in good order; the first reason given stands."""
         self._stop_reason = self._stop_reason or reason
-        if self._system is not None:
-            self._system.stop(reason)
+        if self._pipeline is not None:
+            self._pipeline.system.stop(reason)
         elif self._preparing is not None:
             self._preparing.cancel()
 
@@ -146,37 +148,103 @@ class Session:
         for missing in harden():
             self._listener.log("memory_not_hardened", what=missing)
         compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or _cores())
-        lanes: list[Lane] = [compute]
+        # Apart from the system, which closes its lanes when it ends: the account of a run goes on after that.
+        vault = ThreadLane("vault", clock=self._clock) if self._governed else None
         Biometric.watch = self._residency
+        failure: BaseException | None = None
         try:
-            paces = await compute.run(self.check_permit, deadline_s=LOAD_S)
+            paces = await (vault or compute).run(self.check_permit, deadline_s=LOAD_S)
             with anyio.CancelScope() as self._preparing:
-                detector, embedder, watchlist = await self._prepare(compute)
+                detector, embedder, listed = await self._prepare(compute, vault)
             if self._stop_reason is not None:
                 raise StoppedBeforeStartError(f"stopped before it had started ({self._stop_reason})")
-            with closing(EvidenceStore(watchlist.portrait)) as evidence:
-                system = self._system = self._build(
-                    detector=detector,
-                    embedder=embedder,
-                    watchlist=watchlist,
-                    evidence=evidence,
-                    paces=paces,
-                    lanes=lanes,
+            with closing(EvidenceStore(listed.portrait)) as evidence:
+                self._pipeline = Pipeline(
+                    Parts(
+                        profile=self.profile,
+                        run_id=self.run_id,
+                        paces=paces,
+                        models=self._models,
+                        detector=detector,
+                        embedder=embedder,
+                        listed=listed,
+                        evidence=evidence,
+                        permit=str(self.permit),
+                        basis=str(self.basis),
+                        compute=compute,
+                        max_residency_s=self._max_residency_s,
+                        governed=self._governed,
+                        vault=vault,
+                        plugin=self._plugin,
+                        stop=self.stop,
+                        log=self._listener.log,
+                        fact=self._listener.fact,
+                    ),
+                    self._clock,
                 )
-                return await self._run(system, duration_s)
+                return await self._run(self._pipeline, duration_s)
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             Biometric.watch = None
             self._models.close()
-            for lane in lanes:
-                lane.close()
-            if self._watchlist is not None:
-                self._watchlist.erase()
+            compute.close()
+            if self._listed is not None:
+                self._listed.erase()
+            if self._governed is not None and vault is not None:
+                await self._close_account(self._governed, vault, failure)
 
-    async def _prepare(self, compute: Lane) -> tuple[Detector, Embedder, Watchlist]:
+    async def _close_account(self, governed: Governed, vault: Lane, failure: BaseException | None) -> None:
+        """Write down how the run ended, unless its list was wiped, which was written down then."""
+        has_failed = failure is not None and not isinstance(failure, StoppedBeforeStartError)
+        is_over = self._pipeline is not None and self._pipeline.warden is not None and self._pipeline.warden.is_over
+        with anyio.CancelScope(shield=True):
+            try:
+                if self._listed is not None and not is_over:
+                    tally = self._pipeline.tally() if self._pipeline else Tally(seen=0, alerts=0)
+                    why = "failed" if has_failed else "stopped"
+                    await vault.run(governed.stopped, why, tally, has_failed, deadline_s=VAULT_S)
+            except LfrError as error:
+                # The next start finds a run that did not say how it ended, and says so in the chain.
+                self._listener.log("account_not_closed", error=describe(error))
+            finally:
+                governed.close()
+                vault.close()
+
+    async def _prepare(self, compute: Lane, vault: Lane | None) -> tuple[Detector, Embedder, Listed]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
         detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
-        self._watchlist = await enrol(
+        if self._governed is not None and vault is not None:
+            self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=LOAD_S)
+            for warning in self._governed.warnings:
+                self._listener.log("authority_incomplete", warning=warning)
+        else:
+            self._listed = await self._enrol(compute, detector, embedder)
+        for rejected in self._listed.rejected:
+            self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
+        for person in self._listed.unlisted:
+            self._listener.log("person_not_listed", person=person)
+        for finding in self._listed.findings:
+            self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
+        judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._listed))
+        # Options may have to look into a model's card to say what counts.
+        self.basis = await compute.run(judge, self.profile, cited, deadline_s=LOAD_S)
+        self._listener.log("threshold_basis", **structs.asdict(self.basis))
+        return detector, embedder, self._listed
+
+    def _open_list(self, governed: Governed, model: str) -> Listed:
+        reader = self._registry.get("camera", self.profile.watchlist.reader)
+        if reader.stills is None:
+            raise PluginError(
+                f"camera plugin {reader.name!r} cannot unpack the portraits of a sealed list; choose another "
+                "[watchlist] reader, such as `images`"
+            )
+        return governed.open_list(model, reader.stills())
+
+    async def _enrol(self, compute: Lane, detector: Detector, embedder: Embedder) -> Listed:
+        listed = await enrol(
             await compute.run(find_photos, self.profile.watchlist.images or (), deadline_s=LOAD_S),
             reader=self._registry.get("camera", self.profile.watchlist.reader),
             detector=detector,
@@ -185,19 +253,16 @@ class Session:
             gates=self.profile.watchlist.gates,
             progress=self._listener.enrolled,
         )
-        for rejected in self._watchlist.rejected:
-            self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
-        for person in self._watchlist.unlisted:
-            self._listener.log("person_not_listed", person=person)
-        for finding in self._watchlist.findings:
-            self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
-        judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._watchlist))
-        # Options may have to look into a model's card to say what counts.
-        self.basis = await compute.run(judge, self.profile, cited, deadline_s=LOAD_S)
-        self._listener.log("threshold_basis", **structs.asdict(self.basis))
-        return detector, embedder, self._watchlist
+        most = load_pack("demo").pack.rules.max_entries
+        if self.profile.permit == "demo" and len(listed) > most:
+            listed.erase()
+            raise PermitRefusedError(
+                f"the demo permit is for {most} people at most, and {len(listed)} are listed; list fewer, or permit = "
+                '"development" to build and test among yourselves'
+            )
+        return listed
 
-    async def _run(self, system: System, duration_s: float | None) -> Summary:
+    async def _run(self, pipeline: Pipeline, duration_s: float | None) -> Summary:
         failure: Exception | None = None
         self._began_ns = self._clock.monotonic_ns()
         self._began_at_ns = self._clock.utc_ns()
@@ -205,7 +270,7 @@ class Session:
             if duration_s is not None:
                 tasks.start_soon(self._stop_after, duration_s)
             try:
-                self._ended = await system.run()
+                self._ended = await pipeline.system.run()
             except Exception as error:  # noqa: BLE001  (raised below, outside of the group that would wrap it)
                 failure = error
                 self._ended = f"failed: {describe(error)}"
@@ -231,138 +296,17 @@ class Session:
                 f"{stage} plugin {section.plugin!r} of {installed.origin} could not be created: {describe(error)}"
             ) from error
 
-    def _build(
-        self,
-        *,
-        detector: Detector,
-        embedder: Embedder,
-        watchlist: Watchlist,
-        evidence: EvidenceStore,
-        paces: Mapping[str, Pace],
-        lanes: list[Lane],
-    ) -> System:
-        profile, listener = self.profile, self._listener
-        deadline_s = profile.runtime.call_deadline_s
-        compute = lanes[0]
-
-        def lane(name: str) -> Lane:
-            lanes.append(ThreadLane(name, clock=self._clock))
-            return lanes[-1]
-
-        def gallery() -> Gallery:
-            return Gallery(
-                templates=watchlist.templates, persons=watchlist.persons, digest=watchlist.digest, generation=1
-            )
-
-        self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
-        self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}"), evidence) for sink in profile.sinks]
-        self._detector = DetectorHost(
-            self._models.handed_over(detector, "detector", profile.detector),
-            compute,
-            landmark_template=embedder.landmark_template,
-            crop_size=embedder.crop_size,
-            deadline_s=deadline_s,
-        )
-        self._tracker = TrackerHost(
-            partial(self._plugin, "tracker", profile.tracker), lane("tracker"), run=self.run_id, deadline_s=deadline_s
-        )
-        self._embedder = EmbedderHost(
-            self._models.handed_over(embedder, "embedder", profile.embedder),
-            compute,
-            mirror_live=profile.embedder.mirror_live,
-            deadline_s=deadline_s,
-        )
-        self._index = IndexHost(
-            partial(self._plugin, "index", profile.index),
-            lane("index"),
-            gallery=gallery,
-            digest=embedder.digest,
-            dimension=embedder.dimension,
-            threshold=profile.watchlist.threshold,
-            early_margin=profile.watchlist.early_margin,
-            looks=most_looks(profile),
-            deadline_s=deadline_s,
-            max_residency_s=self._max_residency_s,
-        )
-        self._desk = AlertDesk(evidence, model=embedder.digest, permit=str(self.permit), basis=str(self.basis))
-        self._record = Record(listener.fact)
-        self._retention = RetentionHost(
-            partial(self._plugin, "retention", profile.retention),
-            period_s=profile.runtime.retention_period_s,
-            log=listener.log,
-        )
-        actors: list[Actor] = [
-            *self._cameras,
-            self._detector,
-            self._tracker,
-            self._embedder,
-            self._index,
-            self._desk,
-            *self._sinks,
-            self._record,
-            self._retention,
-        ]
-        system = System(
-            actors,
-            connect(nodes_of(profile, paces)),
-            lanes=lanes,
-            clock=self._clock,
-            restarts=RestartPolicy(max_restarts=profile.runtime.max_restarts),
-            drain_s=profile.runtime.drain_s,
-            log=listener.log,
-        )
-        self._retention.stores = [
-            ("evidence", system.address("desk")),
-            *(("alert", system.address(sink.name)) for sink in self._sinks),
-            # Whoever may see pictures may have kept them: both clocks apply, and so the shorter one.
-            *(
-                ("evidence", system.address(host.name))
-                for host, section in zip(self._sinks, profile.sinks, strict=True)
-                if section.evidence
-            ),
-        ]
-        return system
-
-    def _camera_host(self, section: CameraSection, lane: Lane) -> CameraHost:
-        create = partial(self._plugin, "camera", section)
-        return CameraHost(section.name, create, lane, log=self._listener.log)
-
-    def _sink_host(self, section: SinkSection, lane: Lane, store: EvidenceStore) -> SinkHost:
-        def withheld(_reference: str) -> Evidence:
-            raise EvidenceWithheldError(
-                f"sink {section.title!r} may not see pictures: set evidence = true for it in the profile"
-            )
-
-        def create(context: SinkContext) -> AlertSink:
-            sink: AlertSink = self._plugin("sink", section, context)
-            return sink
-
-        evidence = store.show if section.evidence else withheld
-        return SinkHost(section.title, create, lane, evidence=evidence, log=self._listener.log)
-
     def summary(self) -> Summary:
         """Return how things stand, or how they ended.
 
         Raises:
             RuntimeError: the session has not started its actors.
         """
-        if self._system is None or self._watchlist is None or self.basis is None:
+        if self._pipeline is None or self._listed is None or self.basis is None:
             raise RuntimeError("the session has not started: there is nothing to summarise")
         now_ns = self._ended_ns or self._clock.monotonic_ns()
         return summarise(
-            Facts(
-                cameras=[camera.facts() for camera in self._cameras],
-                detector=self._detector.facts(),
-                tracker=self._tracker.facts(),
-                embedder=self._embedder.facts(),
-                index=self._index.facts(),
-                desk=self._desk.facts(),
-                sinks=[sink.facts() for sink in self._sinks],
-                retention=self._retention.facts(),
-                record=self._record.facts(),
-                system=self._system.statistics(),
-                residency=self._residency.facts(),
-            ),
+            self._pipeline.facts(self._residency.facts()),
             run=self.run_id,
             profile=self.profile.name,
             permit=str(self.permit),
@@ -370,7 +314,7 @@ class Session:
             began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
-            watchlist=self._watchlist,
+            watchlist=self._listed,
             threshold=self.profile.watchlist.threshold,
             models=self._models.loaded,
         )

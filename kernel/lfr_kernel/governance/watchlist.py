@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Enrolled", "Rejected", "Watchlist"]
+__all__ = ["Enrolled", "Listed", "Rejected", "Watchlist"]
 
 
 class Enrolled(Struct, frozen=True, kw_only=True, eq=False):
@@ -36,6 +36,33 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
     photo: str
     reason: str
+
+
+class Listed(Protocol):
+    """Who is looked for, as a run needs it: made from a folder of photographs, or opened from a sealed list."""
+
+    persons: tuple[str, ...]
+    """Who each row is."""
+    templates: Biometric
+    """float32 [N, D], L2-normalised: one row a person."""
+    digest: str
+    """SHA-256 of the model that made them."""
+    photographs: int
+    """How many are used."""
+    rejected: tuple[Rejected, ...]
+    unlisted: tuple[str, ...]
+    """People of whom no photograph could be used."""
+    findings: tuple[Finding, ...]
+    """Photographs that resemble somebody else's: for a person to look at."""
+
+    def __len__(self) -> int:
+        """How many people there are."""
+
+    def portrait(self, row: int) -> NDArray[np.uint8]:
+        """Return a photograph of one person, uint8 [H, W, 3] RGB."""
+
+    def erase(self) -> None:
+        """Overwrite every template and photograph. Twice is harmless."""
 
 
 class Watchlist:

@@ -45,8 +45,24 @@ class RetentionFacts(Struct, frozen=True, kw_only=True):
 class RetentionHost(Actor):
     """Its own clock: tells every store to expire what is too old, and collects the receipts."""
 
-    def __init__(self, create: Callable[[], Retention], *, period_s: float, log: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        create: Callable[[], Retention],
+        *,
+        period_s: float,
+        log: Callable[..., None],
+        is_held: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Watch over what expires.
+
+        Args:
+            create: makes the plugin.
+            period_s: between two looks.
+            log: gets an event and facts.
+            is_held: whether nothing may be deleted now, because the clock cannot be believed.
+        """
         super().__init__("retention")
+        self._is_held = is_held
         self.tick_s = period_s
         self.stores: Sequence[tuple[RecordClass, Address]] = ()
         """Who keeps records of which class; set when the system is wired."""
@@ -66,6 +82,8 @@ class RetentionHost(Actor):
 
     async def tick(self) -> None:
         """Let every store expire what is too old. A store that fails is asked again next time."""
+        if self._is_held():
+            return
         now_ns = self.clock.utc_ns()
         for record_class, store in self.stores:
             before_ns = now_ns - int(self._seconds[record_class] * 1e9)

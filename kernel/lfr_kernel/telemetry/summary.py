@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.vetting import Finding
-    from lfr_kernel.governance.watchlist import Watchlist
+    from lfr_kernel.governance.watchlist import Listed
     from lfr_kernel.messages import Alert
     from lfr_kernel.runtime import ActorStatistics, LaneStatistics, SystemStatistics
     from lfr_kernel.stages.camera import CameraFacts
@@ -181,7 +181,7 @@ def summarise(
     began_at_ns: int,
     ended: str,
     duration_s: float,
-    watchlist: Watchlist,
+    watchlist: Listed,
     threshold: float,
     models: Mapping[str, ModelSummary],
 ) -> Summary:

@@ -221,7 +221,7 @@ class Governed:
         if standing is Standing.CLOCK_JUMPED:
             self._holds_purges.set()
 
-    def stopped(self, why: str, tally: Tally, *, failed: bool = False) -> None:
+    def stopped(self, why: str, tally: Tally, failed: bool = False) -> None:  # noqa: FBT001, FBT002  (called on a lane)
         """Write down that this run captures no more. The deployment stays open, unless it was ended.
 
         Args:

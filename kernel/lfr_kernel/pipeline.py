@@ -1,0 +1,204 @@
+"""The pipeline of one run: every actor that its profile asks for, wired into a system."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from lfr_kernel.citation import most_looks
+from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.deployment.warden import Warden
+from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
+from lfr_kernel.stages.camera import CameraHost
+from lfr_kernel.stages.desk import AlertDesk, EvidenceStore, EvidenceWithheldError
+from lfr_kernel.stages.detector import Detector, DetectorHost
+from lfr_kernel.stages.embedder import Embedder, EmbedderHost
+from lfr_kernel.stages.gallery import Gallery
+from lfr_kernel.stages.index import IndexHost
+from lfr_kernel.stages.record import Record
+from lfr_kernel.stages.retention import RetentionHost
+from lfr_kernel.stages.sink import SinkHost
+from lfr_kernel.stages.tracker import TrackerHost
+from lfr_kernel.telemetry.summary import Facts
+from lfr_kernel.wiring import connect, nodes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lfr_kernel.governance.deployment.governed import Governed
+    from lfr_kernel.governance.watchlist import Listed
+    from lfr_kernel.messages import Alert, Outcome
+    from lfr_kernel.models import Models
+    from lfr_kernel.profile import CameraSection, Profile, SinkSection
+    from lfr_kernel.runtime import Actor, Clock, Lane
+    from lfr_kernel.stages.camera import Pace
+    from lfr_kernel.stages.residency import ResidencyFacts
+    from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
+
+__all__ = ["Parts", "Pipeline"]
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a pipeline is made of."""
+
+    profile: Profile
+    run_id: str
+    paces: Mapping[str, Pace]
+    models: Models
+    detector: Detector
+    embedder: Embedder
+    listed: Listed
+    evidence: EvidenceStore
+    permit: str
+    basis: str
+    compute: Lane
+    max_residency_s: float
+    governed: Governed | None
+    vault: Lane | None
+    """The vault's own lane, with `governed`."""
+    plugin: Callable[..., Any]
+    """Creates a plugin of a stage by its section of the profile."""
+    stop: Callable[[str], None]
+    """Begins to stop the run."""
+    log: Callable[..., None]
+    fact: Callable[[Alert | Outcome], None]
+
+
+class Pipeline:
+    """The actors of one run, and the system that runs them."""
+
+    def __init__(self, parts: Parts, clock: Clock) -> None:
+        """Make and wire all of them; nothing runs yet."""
+        profile = parts.profile
+        deadline_s = profile.runtime.call_deadline_s
+        lanes: list[Lane] = [parts.compute]
+
+        def lane(name: str) -> Lane:
+            lanes.append(ThreadLane(name, clock=clock))
+            return lanes[-1]
+
+        listed = parts.listed
+
+        def gallery() -> Gallery:
+            return Gallery(templates=listed.templates, persons=listed.persons, digest=listed.digest, generation=1)
+
+        self._parts = parts
+        self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
+        self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}")) for sink in profile.sinks]
+        self._detector = DetectorHost(
+            parts.models.handed_over(parts.detector, "detector", profile.detector),
+            parts.compute,
+            landmark_template=parts.embedder.landmark_template,
+            crop_size=parts.embedder.crop_size,
+            deadline_s=deadline_s,
+        )
+        self._tracker = TrackerHost(
+            partial(parts.plugin, "tracker", profile.tracker), lane("tracker"), run=parts.run_id, deadline_s=deadline_s
+        )
+        self._embedder = EmbedderHost(
+            parts.models.handed_over(parts.embedder, "embedder", profile.embedder),
+            parts.compute,
+            mirror_live=profile.embedder.mirror_live,
+            deadline_s=deadline_s,
+        )
+        self._index = IndexHost(
+            partial(parts.plugin, "index", profile.index),
+            lane("index"),
+            gallery=gallery,
+            digest=parts.embedder.digest,
+            dimension=parts.embedder.dimension,
+            threshold=profile.watchlist.threshold,
+            early_margin=profile.watchlist.early_margin,
+            looks=most_looks(profile),
+            deadline_s=deadline_s,
+            max_residency_s=parts.max_residency_s,
+        )
+        self._desk = AlertDesk(parts.evidence, model=parts.embedder.digest, permit=parts.permit, basis=parts.basis)
+        self._record = Record(parts.fact)
+        self._retention = RetentionHost(
+            partial(parts.plugin, "retention", profile.retention),
+            period_s=profile.runtime.retention_period_s,
+            is_held=lambda: parts.governed is not None and parts.governed.holds_purges,
+            log=parts.log,
+        )
+        self.warden = self._warden(parts)
+        """With an authority only."""
+        actors: list[Actor] = [
+            *self._cameras,
+            self._detector,
+            self._tracker,
+            self._embedder,
+            self._index,
+            self._desk,
+            *self._sinks,
+            self._record,
+            self._retention,
+            *([self.warden] if self.warden else []),
+        ]
+        self.system = System(
+            actors,
+            connect(nodes_of(profile, parts.paces)),
+            lanes=lanes,
+            clock=clock,
+            restarts=RestartPolicy(max_restarts=profile.runtime.max_restarts),
+            drain_s=profile.runtime.drain_s,
+            log=parts.log,
+        )
+        self._retention.stores = [
+            ("evidence", self.system.address("desk")),
+            *(("alert", self.system.address(sink.name)) for sink in self._sinks),
+            # Whoever may see pictures may have kept them: both clocks apply, and so the shorter one.
+            *(
+                ("evidence", self.system.address(host.name))
+                for host, section in zip(self._sinks, profile.sinks, strict=True)
+                if section.evidence
+            ),
+        ]
+        if self.warden:
+            self.warden.index = self.system.address("index")
+
+    def _warden(self, parts: Parts) -> Warden | None:
+        if parts.governed is None or parts.vault is None or parts.governed.listed is None:
+            return None
+        return Warden(
+            parts.governed, parts.governed.listed, parts.vault, tally=self.tally, stop=parts.stop, log=parts.log
+        )
+
+    def _camera_host(self, section: CameraSection, lane: Lane) -> CameraHost:
+        create = partial(self._parts.plugin, "camera", section)
+        return CameraHost(section.name, create, lane, log=self._parts.log)
+
+    def _sink_host(self, section: SinkSection, lane: Lane) -> SinkHost:
+        def withheld(_reference: str) -> Evidence:
+            raise EvidenceWithheldError(
+                f"sink {section.title!r} may not see pictures: set evidence = true for it in the profile"
+            )
+
+        def create(context: SinkContext) -> AlertSink:
+            sink: AlertSink = self._parts.plugin("sink", section, context)
+            return sink
+
+        evidence = self._parts.evidence.show if section.evidence else withheld
+        return SinkHost(section.title, create, lane, evidence=evidence, log=self._parts.log)
+
+    def tally(self) -> Tally:
+        """Return what was counted so far."""
+        return Tally(seen=self._tracker.facts().seen, alerts=self._desk.facts().alerts)
+
+    def facts(self, residency: ResidencyFacts) -> Facts:
+        """Return snapshots of all stages."""
+        return Facts(
+            cameras=[camera.facts() for camera in self._cameras],
+            detector=self._detector.facts(),
+            tracker=self._tracker.facts(),
+            embedder=self._embedder.facts(),
+            index=self._index.facts(),
+            desk=self._desk.facts(),
+            sinks=[sink.facts() for sink in self._sinks],
+            retention=self._retention.facts(),
+            record=self._record.facts(),
+            system=self.system.statistics(),
+            residency=residency,
+        )
