@@ -132,7 +132,7 @@ def found_installation(
             "certificate": certificate,
             "roster": roster,
             "packs": packs,
-            "checkpoint": found_checkpoints(keyring),
+            "checkpoint": found_checkpoints(keyring).hex(),
         }
         with database.transaction() as transaction:
             transaction.append("founded", signer=signer, facts=facts)

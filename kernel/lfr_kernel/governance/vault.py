@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from lfr_kernel.governance.audit.database import Database
+from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
+from lfr_kernel.governance.audit.database import Database, note_recovery
 from lfr_kernel.governance.errors import RefusedError, SignatureError
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.signing import Envelope, KeySigner
@@ -75,7 +76,7 @@ class Vault:
 
     @classmethod
     def open(cls, folder: Path, *, clocks: Callable[[], Instant], sealer: Sealer | None = None) -> Self:
-        """Open a vault and verify it. Blocks on the disk.
+        """Open a vault and verify it, and put in order what a crash may have left. Blocks on the disk.
 
         Args:
             folder: of the installation.
@@ -86,7 +87,7 @@ class Vault:
             RefusedError: it was not founded, or is another installation's, or an older roster was put in.
             SignatureError: something in it is not signed by its organisation.
             KeyFileError: a key of the installation is missing, or others can read it.
-            AuditError: the database cannot be used.
+            AuditError: the database cannot be used, or it or the keys were put back to an older state.
         """
         path = folder / DATABASE
         if not path.exists():
@@ -96,10 +97,13 @@ class Vault:
             )
         database = Database(path, clocks=clocks)
         try:
-            return cls(folder, database, Keyring(folder / KEYS, sealer), clocks)
+            vault = cls(folder, database, Keyring(folder / KEYS, sealer), clocks)
+            note_recovery(database, vault.signer)
+            tidy_checkpoints(database, vault.keyring)
         except BaseException:
             database.close()
             raise
+        return vault
 
     def __enter__(self) -> Self:
         return self
