@@ -12,8 +12,12 @@ import click
 from lfr_kernel import __version__
 from lfr_kernel.cli.check import check
 from lfr_kernel.cli.errors import report
+from lfr_kernel.cli.installation import installation
+from lfr_kernel.cli.org import org
+from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.run import run_profile
+from lfr_kernel.cli.session import session
 from lfr_kernel.plugins import PluginError, Registry
 from lfr_kernel.runtime import describe
 
@@ -116,8 +120,8 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
 
 
-cli.add_command(check)
-cli.add_command(plugins)
+for command in (check, plugins, org, person, installation, session):
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

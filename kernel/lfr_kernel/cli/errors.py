@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.citation import CitationError
+from lfr_kernel.governance.document import DocumentError
+from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError, SignatureError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.profile import ProfileError
@@ -20,6 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["exit_code", "report", "text_of"]
+
+WRONG_OR_REFUSED = (
+    CitationError,
+    DocumentError,
+    KeyFileError,
+    PermitRefusedError,
+    PluginError,
+    ProfileError,
+    RefusedError,
+    SealError,
+    SignatureError,
+    WiringError,
+)
 
 
 def report(error: Exception, redact: Callable[[str], str] | None = None, *, debug: bool = False) -> int:
@@ -42,7 +57,7 @@ def report(error: Exception, redact: Callable[[str], str] | None = None, *, debu
 
 def exit_code(error: Exception) -> int:
     """Return 2 for a mistake in what was asked for, 1 for a failure."""
-    return 2 if isinstance(error, ProfileError | PluginError | PermitRefusedError | CitationError | WiringError) else 1
+    return 2 if isinstance(error, WRONG_OR_REFUSED) else 1
 
 
 def text_of(error: Exception) -> str:

@@ -4,14 +4,15 @@ PermanentError
 ├── RefusedError    somebody may not do this, or not now: a role, a rule of the pack, a list that was spent
 ├── SignatureError  a signature does not hold
 ├── SealError       a wrong passphrase or key, or something sealed that was changed
-└── KeyFileError    a key file is missing, cannot be read, or others can read it
+├── KeyFileError    a key file is missing, cannot be read, or others can read it
+└── AuditError      the vault's database cannot be written or read, or was tampered with
 """
 
 from __future__ import annotations
 
 from lfr_kernel.runtime import PermanentError
 
-__all__ = ["KeyFileError", "RefusedError", "SealError", "SignatureError"]
+__all__ = ["AuditError", "KeyFileError", "RefusedError", "SealError", "SignatureError"]
 
 
 class RefusedError(PermanentError, PermissionError):
@@ -28,3 +29,7 @@ class SealError(PermanentError, ValueError):
 
 class KeyFileError(PermanentError, OSError):
     """A key file is missing, cannot be read, or can be read by others."""
+
+
+class AuditError(PermanentError, OSError):
+    """The database of state and audit cannot be written or read, or was tampered with; the text says where."""

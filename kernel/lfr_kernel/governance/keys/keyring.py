@@ -48,7 +48,8 @@ class Keyring:
     def __init__(self, folder: Path, sealer: Sealer | None = None) -> None:
         """Use the folder, which need not be there yet."""
         self.folder = folder
-        self._sealer = sealer or FileSealer()
+        self.sealer = sealer or FileSealer()
+        """For whatever else the machine is to keep to itself."""
 
     def make(self, name: str) -> bytes:
         """Make a random key of 32 bytes, keep it, and return it."""
@@ -59,7 +60,7 @@ class Keyring:
     def put(self, name: str, secret: bytes) -> None:
         """Keep a key under a name, in place of the one before."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._path(name), self._sealer.seal(name, secret))
+        write_whole(self._path(name), self.sealer.seal(name, secret))
 
     def get(self, name: str) -> bytes:
         """Return a key.
@@ -68,7 +69,7 @@ class Keyring:
             KeyFileError: there is none of this name, or it cannot be read, or others can read it.
             SealError: another machine sealed it.
         """
-        return self._sealer.open(name, read_secret(self._path(name)))
+        return self.sealer.open(name, read_secret(self._path(name)))
 
     def has(self, name: str) -> bool:
         """Return whether there is a key of this name."""

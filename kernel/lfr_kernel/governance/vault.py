@@ -1,0 +1,252 @@
+"""The vault of an installation: its keys, its database, and who may sign what in it.
+
+What the organisation said (which installation this is, who is on the roster, which packs count) lies in the chain and
+nowhere else: it is read from there, and verified, whenever the vault is opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
+from lfr_kernel.governance.audit.database import Database, note_recovery
+from lfr_kernel.governance.errors import RefusedError, SignatureError
+from lfr_kernel.governance.keys.keyring import Keyring
+from lfr_kernel.governance.keys.signing import Envelope, KeySigner
+from lfr_kernel.governance.people.organisation import Organisation
+from lfr_kernel.governance.people.roles import MACHINE_ACTS, require, require_good
+from lfr_kernel.governance.people.shift import ShiftFolder
+from lfr_kernel.governance.people.signer import SessionSigner
+from lfr_kernel.governance.people.statements import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from lfr_kernel.governance.audit.chain import Entry
+    from lfr_kernel.governance.audit.database import Transaction
+    from lfr_kernel.governance.instant import Instant
+    from lfr_kernel.governance.keys.keyring import Sealer
+    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.people.statements import Certificate, Member, Packs, Roster
+
+__all__ = ["DATABASE", "KEYS", "SEALING", "SESSIONS", "SIGNING", "Vault"]
+
+T = TypeVar("T")
+DATABASE, KEYS, SESSIONS = "vault.db", "keys", "sessions"
+SIGNING, SEALING = "installation-signing", "installation-sealing"
+"""Names of the installation's own keys."""
+
+
+class Vault:
+    """An installation that was founded. One process may have it open while others do."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        keyring: Keyring,
+        clocks: Callable[[], Instant],
+    ) -> None:
+        """Verify everything in the chain that the organisation signed. See `open`."""
+        self.folder = folder
+        self.database = database
+        self.keyring = keyring
+        self.clocks = clocks
+        self.shifts = ShiftFolder(folder / SESSIONS, keyring.sealer)
+        """The sessions that are kept here."""
+        self.signer: Signer = KeySigner("installation", keyring.get(SIGNING))
+        """The installation's own key: machine acts only."""
+        founded = self._facts("founded")
+        if not founded:
+            raise RefusedError(f"{folder} was not founded yet: lfr-kernel installation found {folder}")
+        _, facts = founded[0]
+        self.organisation = _converted(facts.get("organisation"), Organisation)
+        """Whose installation this is."""
+        self.installation: Certificate = self.organisation.certificate(_converted(facts.get("certificate"), Envelope))
+        """What the organisation certified."""
+        self._require_own_keys()
+        self._roster: tuple[int, Roster] | None = None
+        self._packs: tuple[int, Packs] | None = None
+        self.roster  # noqa: B018  (verified now, and not when somebody first asks)
+        self.packs  # noqa: B018
+
+    @classmethod
+    def open(cls, folder: Path, *, clocks: Callable[[], Instant], sealer: Sealer | None = None) -> Self:
+        """Open a vault and verify it, and put in order what a crash may have left. Blocks on the disk.
+
+        Args:
+            folder: of the installation.
+            clocks: tells the time.
+            sealer: what the machine offers to keep keys to itself.
+
+        Raises:
+            RefusedError: it was not founded, or is another installation's, or an older roster was put in.
+            SignatureError: something in it is not signed by its organisation.
+            KeyFileError: a key of the installation is missing, or others can read it.
+            AuditError: the database cannot be used, or it or the keys were put back to an older state.
+        """
+        path = folder / DATABASE
+        if not path.exists():
+            raise RefusedError(
+                f"expected a vault that was founded, found no {path}: see lfr-kernel installation new and "
+                "lfr-kernel installation found"
+            )
+        database = Database(path, clocks=clocks)
+        try:
+            vault = cls(folder, database, Keyring(folder / KEYS, sealer), clocks)
+            note_recovery(database, vault.signer)
+            tidy_checkpoints(database, vault.keyring)
+        except BaseException:
+            database.close()
+            raise
+        return vault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    @property
+    def roster(self) -> Roster:
+        """The roster in force, also if another process installed it a moment ago.
+
+        Raises:
+            SignatureError: one in the chain is not the organisation's.
+            RefusedError: one in the chain is no newer than the one before.
+        """
+        self._roster = self._in_force(self._roster, "roster", self.organisation.roster, lambda one: one.number)
+        return self._roster[1]
+
+    @property
+    def packs(self) -> Packs:
+        """The rule packs in force. Raises like `roster`."""
+        self._packs = self._in_force(self._packs, "packs", self.organisation.packs, lambda one: one.issued)
+        return self._packs[1]
+
+    def member(self, name: str) -> Member:
+        """Return somebody whose keys the organisation stands by.
+
+        Raises:
+            RefusedError: they are not on the roster, were revoked, or have expired.
+        """
+        roster = self.roster
+        member = roster.member(name)
+        if member is None:
+            known = ", ".join(one.name for one in roster.people)
+            raise RefusedError(f"{name} is not on roster {roster.number}, which has: {known}")
+        require_good(member, moment(self.clocks().utc_ns))
+        return member
+
+    def text_key(self, deployment: int | None) -> bytes:
+        """Return the key under which free texts are kept, made when there is none: with it the texts are erased.
+
+        Args:
+            deployment: serial number; None: of the installation.
+        """
+        name = "text-installation" if deployment is None else f"text-{deployment}"
+        return self.keyring.get(name) if self.keyring.has(name) else self.keyring.make(name)
+
+    def open_sealed_key(self) -> X25519PrivateKey:
+        """Return the private key to which watchlists are sealed."""
+        return X25519PrivateKey.from_private_bytes(self.keyring.get(SEALING))
+
+    def may(self, act: str, by: Signer, *, deployment: int | None = None) -> None:
+        """Return if `by` may sign an act.
+
+        Args:
+            act: its code.
+            by: a session, or the installation.
+            deployment: that it belongs to, if it does.
+
+        Raises:
+            RefusedError: it is none of their acts, or they may not act any more, or not for this deployment.
+        """
+        if isinstance(by, SessionSigner):
+            require(act, self.member(by.member.name))
+            bound = by.certificate.deployment
+            if bound is not None and deployment is not None and deployment != bound:
+                raise RefusedError(
+                    f"the session of {by.member.name} is good for deployment {bound}, and {act} belongs to deployment "
+                    f"{deployment}: start a session for that one"
+                )
+        elif by.public != self.signer.public:
+            raise RefusedError(f"{act} was to be signed by {by.name}, which is neither a session nor this installation")
+        elif act not in MACHINE_ACTS:
+            raise RefusedError(f"{act} is no act of a machine: a person has to sign it (lfr-kernel session start)")
+
+    def act(
+        self,
+        transaction: Transaction,
+        act: str,
+        *,
+        by: Signer,
+        facts: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        text: str | None = None,
+        deployment: int | None = None,
+    ) -> Entry:
+        """Append an act to the chain if `by` may sign it. The one way by which acts get there.
+
+        Args:
+            transaction: that its consequences commit with.
+            act: its code.
+            by: a session, or the installation.
+            facts: anything that can be JSON; never a free text.
+            reason: a code.
+            text: a free text; kept encrypted, apart from the chain.
+            deployment: that it belongs to, if it does; its text goes under the key of it.
+
+        Raises:
+            RefusedError: see `may`; or the session is locked.
+        """
+        self.may(act, by, deployment=deployment)
+        key = None if text is None else self.text_key(deployment)
+        return transaction.append(act, signer=by, facts=facts, reason=reason, text=text, text_key=key)
+
+    def _require_own_keys(self) -> None:
+        certified = self.installation
+        sealing = self.open_sealed_key().public_key().public_bytes_raw()
+        if (certified.signing, certified.sealing) != (self.signer.public.hex(), sealing.hex()):
+            raise RefusedError(
+                f"{self.folder}: its database is that of installation {certified.installation} ({certified.name}), "
+                "whose keys are not the ones here: a database is not moved from one machine to another"
+            )
+
+    def _facts(self, *acts: str, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
+        marks = ", ".join("?" for _ in acts)
+        rows = self.database.query(
+            f"SELECT number, body FROM entries WHERE act IN ({marks}) AND number > ? ORDER BY number",  # noqa: S608
+            (*acts, after),
+        )
+        return [(number, msgspec.json.decode(body).get("facts", {})) for number, body in rows]
+
+    def _in_force(
+        self, known: tuple[int, T] | None, what: str, read: Callable[[Envelope], T], order: Callable[[T], Any]
+    ) -> tuple[int, T]:
+        for number, facts in self._facts("founded", f"{what}_installed", after=known[0] if known else 0):
+            found = read(_converted(facts.get(what), Envelope))
+            if known is not None and order(found) <= order(known[1]):
+                raise RefusedError(
+                    f"{self.folder}: entry {number} of its chain puts in an older {what} than entry {known[0]} did, "
+                    "which lfr-kernel would have refused: verify the chain (lfr-kernel audit verify)"
+                )
+            known = number, found
+        if known is None:
+            raise RefusedError(f"{self.folder} has no {what}: was it founded?")
+        return known
+
+
+def _converted(data: Any, into: type[T]) -> T:
+    try:
+        return msgspec.convert(data, into)
+    except msgspec.ValidationError as error:
+        raise SignatureError(f"the first entry of the chain cannot be read: {error}; was it changed?") from None
