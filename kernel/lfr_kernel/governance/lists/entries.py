@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
+import datetime as dt  # noqa: TC003  (msgspec resolves the annotations)
 import secrets
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
+
+from lfr_kernel.governance.people.statements import Moment  # noqa: TC001  (likewise)
 
 __all__ = [
     "ENTRY_BYTES",
     "ConvictionStatus",
     "Entry",
-    "Moment",
     "Row",
     "Verdict",
     "new_entry_id",
-    "written",
 ]
 
 ENTRY_BYTES = 16
-Moment = Annotated[dt.datetime, Meta(tz=True)]
 ConvictionStatus = Literal["convicted", "not-convicted", "unknown", "not-applicable"]
 
 
@@ -89,8 +88,3 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def new_entry_id() -> str:
     """Return a random id of 128 bits: `e-` and 26 lower-case letters and digits of base 32."""
     return "e-" + base64.b32encode(secrets.token_bytes(ENTRY_BYTES)).decode().rstrip("=").lower()
-
-
-def written(moment: dt.datetime) -> str:
-    """Return a time as lists and messages write it: UTC, to the second."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, Struct
 
 from lfr_kernel.governance.keys.signing import Envelope  # noqa: TC001  (msgspec resolves the annotations)
-from lfr_kernel.governance.lists.entries import Moment  # noqa: TC001
+from lfr_kernel.governance.people.statements import Moment  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +32,9 @@ class Signatory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """By which a person lets a session's key sign; None if the key is the signer's own."""
 
     @classmethod
-    def of(cls, signer: Signer) -> Signatory:
+    def of(cls, signer: Signer, certificate: Envelope | None = None) -> Signatory:
         """Describe a signer."""
-        return cls(name=signer.name, key=signer.public.hex(), certificate=getattr(signer, "certificate", None))
+        return cls(name=signer.name, key=signer.public.hex(), certificate=certificate)
 
     @property
     def public(self) -> bytes:
