@@ -18,7 +18,7 @@ from lfr_kernel.stages.embedder import Embedder, EmbedderHost
 from lfr_kernel.stages.gallery import Gallery
 from lfr_kernel.stages.index import IndexHost
 from lfr_kernel.stages.record import Record
-from lfr_kernel.stages.retention import RetentionHost
+from lfr_kernel.stages.retention import CEILINGS_S, RecordClass, RetentionHost
 from lfr_kernel.stages.sink import SinkHost
 from lfr_kernel.stages.tracker import TrackerHost
 from lfr_kernel.telemetry.summary import Facts
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lfr_kernel.governance.deployment.governed import Governed
+    from lfr_kernel.governance.ruleset import Rules
     from lfr_kernel.governance.watchlist import Listed
     from lfr_kernel.messages import Alert, Outcome
     from lfr_kernel.models import Models
@@ -120,6 +121,7 @@ class Pipeline:
         self._retention = RetentionHost(
             partial(parts.plugin, "retention", profile.retention),
             period_s=profile.runtime.retention_period_s,
+            ceilings_s=CEILINGS_S if parts.governed is None else ceilings_of(parts.governed.plan.pack.rules),
             is_held=lambda: parts.governed is not None and parts.governed.holds_purges,
             log=parts.log,
         )
@@ -202,3 +204,9 @@ class Pipeline:
             system=self.system.statistics(),
             residency=residency,
         )
+
+
+def ceilings_of(rules: Rules) -> dict[RecordClass, float]:
+    """Return how long records may live by a rule pack, in seconds: never longer than the kernel's own ceilings."""
+    by_pack: dict[RecordClass, float] = {"alert": rules.alert_days * 86_400, "evidence": rules.evidence_hours * 3_600}
+    return {record_class: min(seconds, CEILINGS_S[record_class]) for record_class, seconds in by_pack.items()}

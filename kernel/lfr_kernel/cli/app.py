@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lfr_kernel import __version__
+from lfr_kernel.cli.asking import FILE, passphrase_option
+from lfr_kernel.cli.authority import authorise, authority
 from lfr_kernel.cli.check import check
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.installation import installation
 from lfr_kernel.cli.org import org
 from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
-from lfr_kernel.cli.run import run_profile
+from lfr_kernel.cli.run import Present, run_profile
 from lfr_kernel.cli.session import session
 from lfr_kernel.plugins import PluginError, Registry
 from lfr_kernel.runtime import describe
@@ -98,10 +100,27 @@ def _made(registry: Registry, name: str) -> click.Command:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object at the end, on stdout; the rest on stderr."
 )
+@click.option(
+    "--as", "name", envvar="LFR_AS", metavar="NAME", help="Operator whose session opens a deployment (see `session`)."
+)
+@click.option(
+    "--unlock", type=FILE, metavar="KEYFILE", help="Operator's key file, where the start of a profile waits for one."
+)
+@passphrase_option
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug log lines.")
 @click.version_option(__version__, "--version", prog_name="lfr-kernel")
 @click.pass_context
-def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json: bool, debug: bool) -> None:
+def cli(  # noqa: PLR0917  (click hands them in by name)
+    ctx: click.Context,
+    path: str | None,
+    duration: float | None,
+    name: str | None,
+    unlock: Path | None,
+    passphrase_file: Path | None,
+    *,
+    as_json: bool,
+    debug: bool,
+) -> None:
     """Live facial recognition that keeps its promises.
 
     Compares faces that pass a camera with a watchlist, proposes matches to a person who decides, and forgets everybody
@@ -117,10 +136,11 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     if path is None:
         click.echo(ctx.get_help())
         ctx.exit(2)
-    ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
+    present = Present(name=name, unlock=unlock, passphrase_file=passphrase_file)
+    ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (check, plugins, org, person, installation, session):
+for command in (check, plugins, org, person, installation, session, authorise, authority):
     cli.add_command(command)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,30 +16,81 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
+from lfr_kernel.cli.asking import passphrase_of
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.logs import configure_logs
 from lfr_kernel.cli.screen import StatusLine, show_alert, summary_table
+from lfr_kernel.governance.deployment.governed import Governed
+from lfr_kernel.governance.deployment.opening import Opener
+from lfr_kernel.governance.instant import read_clocks
+from lfr_kernel.governance.people.keyfiles import open_as
+from lfr_kernel.governance.people.sessions import open_session
+from lfr_kernel.governance.vault import Vault
 from lfr_kernel.messages import Alert, Outcome
+from lfr_kernel.planning import plan_of, vault_of
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import ActorFailed, stop_signals
 from lfr_kernel.session import Listener, Session, StoppedBeforeStartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.plugins import Registry
     from lfr_kernel.profile import Profile
     from lfr_kernel.redaction import Redactor
     from lfr_kernel.telemetry import Summary
 
-__all__ = ["print_summary", "run_loaded", "run_profile"]
+__all__ = ["Present", "print_summary", "run_loaded", "run_profile"]
 
 REFRESH_S = 0.25
 STDOUT, STDERR = 1, 2
 
 
-def run_profile(path: Path, registry: Registry, *, duration_s: float | None, as_json: bool, debug: bool) -> int:
+class Present(Struct, frozen=True, kw_only=True):
+    """Who is there when a run under an authority starts."""
+
+    name: str | None = None
+    """Whose session opens a deployment; None: the only one."""
+    unlock: Path | None = None
+    """Key file of an operator, for a deployment that waits for one."""
+    passphrase_file: Path | None = None
+
+
+def governed_by(profile: Profile, path: Path, present: Present) -> Governed | None:
+    """Return the run under an authority that a profile asks for, if it does. Opens its vault.
+
+    Raises:
+        LfrError: the vault, the pack or the session cannot be used.
+    """
+    if profile.permit != "authority":
+        return None
+    vault = Vault.open(vault_of(profile), clocks=read_clocks)
+    try:
+        operator = open_session(vault, present.name) if present.name or vault.shifts.names() else None
+        opener = Opener(operator=operator, unlock=_unlocking(present))
+        return Governed(vault, plan_of(profile, path), opener)
+    except BaseException:
+        vault.close()
+        raise
+
+
+def _unlocking(present: Present) -> Unlock | None:
+    if present.unlock is None:
+        return None
+    key, passphrase = present.unlock, passphrase_of(f"the key {present.unlock}", present.passphrase_file)
+    return lambda sealed, purpose: open_as(key, passphrase, sealed, purpose)
+
+
+def run_profile(
+    path: Path,
+    registry: Registry,
+    *,
+    duration_s: float | None,
+    as_json: bool,
+    debug: bool,
+    present: Present | None = None,
+) -> int:
     """Run the profile at `path`; print its summary on stdout and everything else on stderr; return the exit code.
 
     Raises:
@@ -47,8 +99,11 @@ def run_profile(path: Path, registry: Registry, *, duration_s: float | None, as_
     """
     profile, redactor = load_profile(path, registry)
     try:
+        governed = governed_by(profile, path, present or Present())
         with _stdout_kept_clean() if as_json else nullcontext():
-            summary, code = run_loaded(profile, registry, redactor, duration_s=duration_s, debug=debug)
+            summary, code = run_loaded(
+                profile, registry, redactor, duration_s=duration_s, debug=debug, governed=governed
+            )
     except Exception as error:  # noqa: BLE001  (the last place that knows the secrets)
         return report(error, redactor, debug=debug)
     if summary is not None:
@@ -70,7 +125,13 @@ def _stdout_kept_clean() -> Iterator[None]:
 
 
 def run_loaded(
-    profile: Profile, registry: Registry, redactor: Redactor, *, duration_s: float | None = None, debug: bool = False
+    profile: Profile,
+    registry: Registry,
+    redactor: Redactor,
+    *,
+    duration_s: float | None = None,
+    debug: bool = False,
+    governed: Governed | None = None,
 ) -> tuple[Summary | None, int]:
     """Run a profile with a status line where there is a terminal.
 
@@ -81,7 +142,7 @@ def run_loaded(
     Raises:
         LfrError: it could not start.
     """
-    ending = anyio.run(_run, profile, registry, redactor, duration_s, debug)
+    ending = anyio.run(_run, profile, registry, redactor, duration_s, debug, governed)
     if isinstance(ending.failure, StoppedBeforeStartError) and ending.stopped_by is not None:
         click.echo(str(ending.failure), err=True)
         return None, 128 + signal.Signals[ending.stopped_by]
@@ -105,6 +166,7 @@ async def _run(
     redactor: Redactor,
     duration_s: float | None,
     debug: bool,  # noqa: FBT001
+    governed: Governed | None,
 ) -> _Ending:
     log = configure_logs(redactor, debug=debug)
     has_console_sink = any(sink.plugin == "console" for sink in profile.sinks)
@@ -123,7 +185,8 @@ async def _run(
                 with suppress(OSError, ValueError):  # stderr is closed: the alert is in the summary all the same
                     show_alert(status.console if status else Console(stderr=True), what, redactor)
 
-        session = Session(profile, registry, listener=Listener(log=log, enrolled=enrolled, fact=fact))
+        listener = Listener(log=log, enrolled=enrolled, fact=fact)
+        session = Session(profile, registry, listener=listener, governed=governed)
 
         def stop(reason: str) -> None:
             nonlocal stopped_by

@@ -6,8 +6,10 @@ This reads it and holds it against a rule pack. Who signed it, and whether its t
 from __future__ import annotations
 
 import datetime as dt
+import tomllib
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from lfr_kernel.decoding import Problem, decode, shown, suggest
@@ -25,6 +27,7 @@ __all__ = [
     "LoadedAuthority",
     "References",
     "load_authority",
+    "parse_authority",
     "verify_authority",
     "verify_extension",
     "warnings",
@@ -126,6 +129,11 @@ def load_authority(path: Path) -> LoadedAuthority:
     if problems or authority is None:
         raise AuthorityError(str(path), [str(problem) for problem in problems])
     return LoadedAuthority(authority=authority, digest=document.digest, text=document.text)
+
+
+def parse_authority(text: str) -> Authority:
+    """Return the authority in a text that was checked before, such as one that was signed."""
+    return msgspec.convert(tomllib.loads(text), Authority)
 
 
 def verify_moments(data: dict[str, Any]) -> list[Problem]:

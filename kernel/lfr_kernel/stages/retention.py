@@ -11,7 +11,7 @@ from lfr_kernel.messages import Expire
 from lfr_kernel.runtime import Actor, ActorError, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lfr_kernel.runtime import Address
 
@@ -51,6 +51,7 @@ class RetentionHost(Actor):
         *,
         period_s: float,
         log: Callable[..., None],
+        ceilings_s: Mapping[RecordClass, float] = CEILINGS_S,
         is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         """Watch over what expires.
@@ -59,9 +60,11 @@ class RetentionHost(Actor):
             create: makes the plugin.
             period_s: between two looks.
             log: gets an event and facts.
+            ceilings_s: how long records of each class may live at most, in seconds; the kernel's own if not given.
             is_held: whether nothing may be deleted now, because the clock cannot be believed.
         """
         super().__init__("retention")
+        self._ceilings_s = ceilings_s
         self._is_held = is_held
         self.tick_s = period_s
         self.stores: Sequence[tuple[RecordClass, Address]] = ()
@@ -77,7 +80,7 @@ class RetentionHost(Actor):
         retention = self._create()
         self._seconds = {
             record_class: min(ceiling_s, max(0.0, retention.seconds(record_class)))
-            for record_class, ceiling_s in CEILINGS_S.items()
+            for record_class, ceiling_s in self._ceilings_s.items()
         }
 
     async def tick(self) -> None:

@@ -40,4 +40,24 @@ OUTBOX = (
         PRIMARY KEY (number, sink)
     ) WITHOUT ROWID""",
 )
-TABLES = AUDIT + OUTBOX
+DEPLOYMENTS = (
+    # `key`: the list's data key under the deployment's own, which is never in here. What is unique cannot be given twice.
+    """CREATE TABLE deployments (
+        serial INTEGER PRIMARY KEY,
+        body TEXT NOT NULL,
+        key BLOB,
+        commitments BLOB,
+        receipt TEXT,
+        authority TEXT AS (json_extract(body, '$.authority')) VIRTUAL
+    )""",
+    "CREATE UNIQUE INDEX deployments_by_authority ON deployments (authority)",
+    """CREATE TABLE withdrawals (
+        list TEXT NOT NULL,
+        entry TEXT NOT NULL,
+        why TEXT NOT NULL,
+        PRIMARY KEY (list, entry)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE known_time (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL)",
+    "CREATE TABLE holds (kind TEXT PRIMARY KEY) WITHOUT ROWID",
+)
+TABLES = AUDIT + OUTBOX + DEPLOYMENTS

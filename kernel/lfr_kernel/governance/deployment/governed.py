@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from lfr_kernel.governance.audit.anchors import anchor
 from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
 from lfr_kernel.governance.audit.database import note_recovery
-from lfr_kernel.governance.authority import warnings
+from lfr_kernel.governance.authority import parse_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
 from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
@@ -91,7 +91,7 @@ class Governed:
     @property
     def authority(self) -> Authority:
         """The authority that this runs under."""
-        return self._open_deployment.authorisation.read()
+        return parse_authority(self._open_deployment.authorisation.document)
 
     @property
     def warnings(self) -> tuple[str, ...]:

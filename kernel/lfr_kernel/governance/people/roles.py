@@ -42,7 +42,18 @@ ACTS: Mapping[str, frozenset[Role]] = {
 }
 """Which roles may do an act. What is not here nobody may do."""
 
-MACHINE_ACTS = frozenset({"founded"})
+MACHINE_ACTS = frozenset(
+    {
+        "founded",
+        "capture_started",
+        "capture_stopped",
+        "end_is_near",
+        "entry_expired",
+        "clock_jumped",
+        "deployment_ended",
+        "wiped",
+    }
+)
 """What the installation's own key may sign."""
 
 
