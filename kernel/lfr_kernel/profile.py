@@ -13,6 +13,7 @@ from lfr_kernel.placeholders import fill_in
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import PermanentError
 from lfr_kernel.sections import (
+    AnchorSection,
     BasisSection,
     CameraSection,
     EmbedderSection,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lfr_kernel.plugins import Registry
 
 __all__ = [
+    "AnchorSection",
     "BasisSection",
     "CameraSection",
     "EmbedderSection",
@@ -147,8 +149,9 @@ def _sections(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], 
     """Yield (stage, key path, table, plugin if the table names none) for each section that has a plugin."""
     for path, table in _tables(data, "cameras"):
         yield "camera", path, table, DEFAULT_CAMERA
-    for path, table in _tables(data, "sinks"):
-        yield "sink", path, table, ""
+    for stage in ("sink", "anchor"):
+        for path, table in _tables(data, f"{stage}s"):
+            yield stage, path, table, ""
     for stage, default in DEFAULT_PLUGINS.items():
         table = data.get(stage, {})
         if isinstance(table, dict):
@@ -186,7 +189,7 @@ def _with_options(profile: Profile, options: dict[str, tuple[str, Any]]) -> Prof
         return msgspec.structs.replace(section, plugin=name, options=config)
 
     parts: dict[str, Any] = {stage: filled(getattr(profile, stage), stage) for stage in DEFAULT_PLUGINS}
-    for key in ("cameras", "sinks"):
+    for key in ("cameras", "sinks", "anchors"):
         parts[key] = tuple(filled(section, f"{key}[{number}]") for number, section in enumerate(getattr(profile, key)))
     return msgspec.structs.replace(profile, **parts)
 
@@ -211,9 +214,9 @@ def verify_reader(data: dict[str, Any], registry: Registry) -> list[Problem]:
 
 
 def verify_names(data: dict[str, Any]) -> list[Problem]:
-    """Each camera has a name of its own, and so has each sink."""
+    """Each camera has a name of its own, and so has each sink of alerts or anchors."""
     problems = []
-    for key, first_choice in (("cameras", ""), ("sinks", "plugin")):
+    for key, first_choice in (("cameras", ""), ("sinks", "plugin"), ("anchors", "plugin")):
         owners: dict[str, str] = {}
         for path, table in _tables(data, key):
             name = table.get("name") or table.get(first_choice)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "AnchorSection",
     "BasisSection",
     "CameraSection",
     "EmbedderSection",
@@ -141,18 +142,27 @@ class BasisSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 0.005
 
 
-class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[sinks]]`: where alerts go."""
+class OutletSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What leaves this machine by a plugin, of which there may be several."""
 
-    plugin: Annotated[Text, Meta(description="sink plugin")]
+    plugin: Annotated[Text, Meta(description="plugin that takes it")]
     name: Annotated[Name, Meta(description="to tell two of a kind apart; the plugin's name if not given")] = ""
-    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
     options: Options = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """What it is called."""
         return self.name or self.plugin
+
+
+class AnchorSection(OutletSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[anchors]]`: where anchors of the audit go, off this machine or onto paper."""
+
+
+class SinkSection(OutletSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[sinks]]`: where alerts go."""
+
+    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
 
 
 class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -221,5 +231,6 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     basis: BasisSection = field(default_factory=BasisSection)
     governance: GovernanceSection | None = None
     sinks: tuple[SinkSection, ...] = ()
+    anchors: tuple[AnchorSection, ...] = ()
     retention: StageSection = field(default_factory=StageSection)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)

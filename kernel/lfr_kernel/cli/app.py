@@ -11,6 +11,7 @@ import click
 
 from lfr_kernel import __version__
 from lfr_kernel.cli.asking import FILE, passphrase_option
+from lfr_kernel.cli.audit import audit
 from lfr_kernel.cli.authority import authorise, authority
 from lfr_kernel.cli.check import check
 from lfr_kernel.cli.errors import report
@@ -140,7 +141,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (check, plugins, org, person, installation, session, authorise, authority):
+for command in (check, plugins, org, person, installation, session, authorise, authority, audit):
     cli.add_command(command)
 
 
