@@ -45,6 +45,7 @@ ACTS: Mapping[str, frozenset[Role]] = {
 MACHINE_ACTS = frozenset(
     {
         "founded",
+        "recovered",
         "capture_started",
         "capture_stopped",
         "end_is_near",
@@ -54,7 +55,7 @@ MACHINE_ACTS = frozenset(
         "wiped",
     }
 )
-"""What the installation's own key may sign."""
+"""What the installation's own key may sign: what happens by itself, and nothing that takes a person."""
 
 
 def require(act: str, person: Member) -> None:
