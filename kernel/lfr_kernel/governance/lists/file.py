@@ -223,7 +223,14 @@ class ListFile:
 
 
 def write_list(
-    path: Path, rows: Iterable[Row], *, total: int, facts: ListFacts, signer: Signer, recipient: X25519PublicKey
+    path: Path,
+    rows: Iterable[Row],
+    *,
+    total: int,
+    facts: ListFacts,
+    signer: Signer,
+    recipient: X25519PublicKey,
+    certificate: Envelope | None = None,
 ) -> ListFile:
     """Write a list: sealed to an installation and signed by its builder.
 
@@ -236,6 +243,7 @@ def write_list(
         facts: what the header says of the list as a whole.
         signer: the builder.
         recipient: the installation's X25519 public key.
+        certificate: by which a person lets the builder's key sign; None if it is the person's own.
 
     Raises:
         ValueError: there are fewer or more rows than `total`.
@@ -260,7 +268,7 @@ def write_list(
             root=root_of(table).hex(),
             key_commitment=commitment(key, list_id),
             seal_digest=hashlib.sha256(seal).hexdigest(),
-            builder=Signatory.of(signer),
+            builder=Signatory.of(signer, certificate),
         )
         front = Front(header=sign(LIST, header, signer), seal=base64.b64encode(seal).decode(), reviews=(), samples=())
         write_parts(path, front, table, _spooled(spool, lengths))
