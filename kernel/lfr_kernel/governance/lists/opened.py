@@ -261,8 +261,8 @@ def open_rows(
 def _write_template(row: Row, out: NDArray[np.float32], source: ListFile, index: int) -> None:
     if len(row.template) != out.nbytes:
         raise ListFileError(
-            f"list {source.path}: row {index} has a template of {len(row.template)} bytes, expected {out.nbytes}; build "
-            "the list again"
+            f"list {source.path}: row {index} has a template of {len(row.template)} bytes, expected {out.nbytes}; "
+            "build the list again"
         )
     out[:] = np.frombuffer(row.template, "<f4")
 
