@@ -141,7 +141,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (check, plugins, org, person, installation, session, authorise, authority, audit):
+for command in (audit, authorise, authority, check, installation, org, person, plugins, session):
     cli.add_command(command)
 
 

@@ -97,9 +97,14 @@ class Roll:
         return person in self._recalled
 
     def rows(self, gallery: Gallery) -> NDArray[np.int64]:
-        """Return the rows of a gallery that may be loaded, int64 [M]: not those recalled since it was made."""
+        """Return the rows of a gallery that may be loaded, int64 [M].
+
+        Not those recalled since it was made, nor those of zeros: nobody is there any more.
+        """
         kept = [
-            row for row, person in enumerate(gallery.persons) if not self._is_wiped and person not in self._recalled
+            row
+            for row, person in enumerate(gallery.persons)
+            if not self._is_wiped and person not in self._recalled and gallery.templates.array[row].any()
         ]
         return np.array(kept, np.int64)
 

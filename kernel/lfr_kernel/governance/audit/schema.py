@@ -41,7 +41,7 @@ OUTBOX = (
     ) WITHOUT ROWID""",
 )
 DEPLOYMENTS = (
-    # `key`: the list's data key under the deployment's own, which is never in here. What is unique cannot be given twice.
+    # `key`: the list's data key under the deployment's own, which is never in here.
     """CREATE TABLE deployments (
         serial INTEGER PRIMARY KEY,
         body TEXT NOT NULL,

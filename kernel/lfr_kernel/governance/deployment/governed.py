@@ -18,6 +18,7 @@ from lfr_kernel.governance.deployment.opening import open_deployment, permit_of,
 from lfr_kernel.governance.deployment.register import Deployment, end, find, save, withdraw, withdrawn
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.instant import Instant
-    from lfr_kernel.governance.lists.opened import OpenedList, StillCodec
+    from lfr_kernel.governance.lists.opened import OpenedList
     from lfr_kernel.governance.permit import Permit, PermitKind
     from lfr_kernel.governance.vault import Vault
+    from lfr_kernel.stages.camera import StillCodec
 
 __all__ = ["Governed", "Look", "Tally", "lock_of"]
 
@@ -178,9 +180,9 @@ class Governed:
 
     def _expired(self, now: Instant) -> list[str]:
         listed = self.listed
-        if listed is None:
+        if listed is None or listed.next_expiry is None:
             return []
-        return [entry for entry in listed.expired(now.utc_ns) if entry not in self._known]
+        return [entry for entry in listed.expired(moment(now.utc_ns)) if entry not in self._known]
 
     def _write(
         self,
@@ -202,8 +204,8 @@ class Governed:
                 vault.act(transaction, "end_is_near", by=vault.signer, facts=facts)
             for entry in expired:
                 if withdraw(transaction, found.list, entry, "expired"):
-                    facts = {"deployment": found.serial, "entry": entry}
-                    vault.act(transaction, "entry_expired", by=vault.signer, facts=facts)
+                    of: dict[str, int | str] = {"deployment": found.serial, "entry": entry}
+                    vault.act(transaction, "entry_expired", by=vault.signer, facts=of)
             if standing is Standing.CLOCK_JUMPED and hold_purges(transaction):
                 vault.act(transaction, "clock_jumped", by=vault.signer, facts={"deployment": found.serial})
             if anchors:
@@ -239,12 +241,7 @@ class Governed:
                 alerts=self._before.alerts + tally.alerts,
             )
             save(transaction, found)
-            facts = {
-                "deployment": serial,
-                "failed": failed,
-                "passages_seen": tally.seen,
-                "alerts": tally.alerts,
-            }
+            facts = {"deployment": serial, "failed": failed, "passages_seen": tally.seen, "alerts": tally.alerts}
             vault.act(transaction, "capture_stopped", by=vault.signer, facts=facts, reason=why)
 
     def begin_end(self, why: str, tally: Tally) -> None:

@@ -21,20 +21,19 @@ from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.opened import OpenedList, open_rows
 from lfr_kernel.governance.lists.people import verify_people
+from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.permit import Permit, PermitRefusedError
 from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand, tied
 from lfr_kernel.memory import swap_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.keys.signing import Signer
-    from lfr_kernel.governance.lists.opened import StillCodec
     from lfr_kernel.governance.vault import Vault
+    from lfr_kernel.stages.camera import StillCodec
 
 __all__ = ["Opener", "open_deployment", "permitted"]
 
@@ -99,8 +98,8 @@ def _require_time(vault: Vault, plan: Plan, deployment: Deployment) -> None:
             if hold_purges(transaction):
                 vault.act(transaction, "clock_jumped", by=vault.signer, facts={"deployment": deployment.serial})
     texts = {
-        Standing.NOT_YET: f"authority {deployment.authority} begins at {iso_of(deployment.term.starts_ns)[:16]}Z, and it "
-        f"is {iso_of(now.utc_ns)[:16]}Z",
+        Standing.NOT_YET: f"authority {deployment.authority} begins at {iso_of(deployment.term.starts_ns)[:16]}Z, and "
+        f"it is {iso_of(now.utc_ns)[:16]}Z",
         Standing.ENDED: f"authority {deployment.authority} has ended",
         Standing.CLOCK_BEHIND: f"the clock says {iso_of(now.utc_ns)[:19]}Z, which is before the last audited time, "
         f"{iso_of(last.utc_ns if last else 0)[:19]}Z: set the clock right; if it is right, lfr-kernel authority "
@@ -118,15 +117,16 @@ def _of_media(plan: Plan, paces: Mapping[str, str]) -> list[str]:
     if not wrong:
         return []
     if media == "live":
-        return [
-            f"{', '.join(wrong)} would play a recording, and pack {plan.pack.name} opens a list with live cameras only: "
-            "searching recordings is another act, with an authority of its own, and this does not do it"
-        ]
+        text = (
+            f"{', '.join(wrong)} would play a recording, and pack {plan.pack.name} opens a list with live cameras "
+            "only: searching recordings is another act, with an authority of its own, and this does not do it"
+        )
+        return [text]
     return [f"{', '.join(wrong)} would open a live camera, and pack {plan.pack.name} plays files only"]
 
 
 def _of_machine(plan: Plan, swap: tuple[str, ...] | None) -> list[str]:
-    rules, problems = plan.pack.rules, []
+    rules, problems = plan.pack.rules, list[str]()
     if rules.refuse_unencrypted_swap:
         problems += swap_problems() if swap is None else swap
     if rules.require_report and not plan.has_report:
@@ -139,11 +139,10 @@ def _of_machine(plan: Plan, swap: tuple[str, ...] | None) -> list[str]:
 
 def permit_of(deployment: Deployment, plan: Plan) -> Permit:
     """Return what every output says of this run."""
-    until = iso_of(deployment.term.ends_ns)[:16].replace("T", " ")
     mark = f"; {plan.pack.rules.mark}" if plan.pack.rules.mark else ""
     return Permit(
         kind="authority",
-        statement=f"{deployment.authority}, deployment {deployment.serial}, pack {plan.pack.name}, until {until}Z{mark}",
+        statement=f"{deployment.authority}, deployment {deployment.serial}, pack {plan.pack.name}{mark}",
     )
 
 
@@ -177,7 +176,6 @@ def open_deployment(
     listed = ListFile.open(folder_of(vault, deployment) / WORKING_COPY)
     listed.verify_public()
     _require_cited(listed, deployment)
-    listed.expect_model(model)
     ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
     data_key = unwrap(key, wrapped, _purpose(deployment))
     remove_source(deployment)
@@ -185,7 +183,8 @@ def open_deployment(
     return open_rows(
         listed,
         data_key,
-        now=vault.clocks().utc_ns,
+        model=model,
+        now=moment(vault.clocks().utc_ns),
         recalled=set(withdrawn(vault.database, deployment.list)),
         stills=stills,
     )

@@ -83,7 +83,8 @@ def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> 
     header, rules = listed.header, pack.rules
     facts, counts = header.facts, header.counts
     if facts.pack_digest != pack_digest:
-        yield f"it was built by pack {facts.pack} ({facts.pack_digest[:8]}…), the profile's is {pack.name}: build it again"
+        built = f"{facts.pack} ({facts.pack_digest[:8]}…)"
+        yield f"it was built by pack {built}, the profile's is {pack.name} ({pack_digest[:8]}…): build it again"
     if header.rows > rules.max_entries:
         yield f"expected {rules.max_entries} entries at most (max_entries of pack {pack.name}), got {header.rows}"
     age_h = (now_ns - _ns(facts.made)) / HOUR_NS

@@ -1,4 +1,4 @@
-"""The warden: looks at clocks and register four times a second, takes entries off the live list, and ends what is over."""
+"""The warden: looks at clocks and register four times a second, takes entries off the list, and ends what is over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.standing import Standing
 from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
 from lfr_kernel.runtime import Actor, ActorError, describe
@@ -14,7 +14,7 @@ from lfr_kernel.runtime import Actor, ActorError, describe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lfr_kernel.governance.deployment.governed import Governed, Look
+    from lfr_kernel.governance.deployment.governed import Governed, Look, Tally
     from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
     from lfr_kernel.runtime import Address, Lane
 
@@ -84,19 +84,20 @@ class Warden(Actor):
             self._stop(look.standing.value)
 
     async def _withdraw(self, entry: str) -> None:
-        withdrawal = self._listed.withdraw(entry)
-        if withdrawal is None:
-            return
+        try:
+            withdrawal = self._listed.withdraw(entry)
+        except RefusedError:
+            return  # it was left out at the opening, or is no entry of this list
         try:
             await self.index.ask(self._change(withdrawal), deadline_s=ASK_S)
         except ActorError as error:
             # It loads the list anew when it starts, and the list no longer has the entry.
             self._log("index_restarted", why=describe(error))
             self.index.restart()
-        self._log("entry_withdrawn", entry=entry, is_listed_still=withdrawal.stays)
+        self._log("entry_withdrawn", entry=entry, is_listed_still=withdrawal.is_listed)
 
     def _change(self, withdrawal: Withdrawal) -> Recall | Relist:
-        if not withdrawal.stays:
+        if not withdrawal.is_listed:
             return Recall(person=withdrawal.person)
         template = self._listed.templates.array[withdrawal.row].copy()
         return Relist(person=withdrawal.person, template=Biometric(template))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
     from numpy.typing import NDArray
 
-    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.keys.signing import Envelope, Signer
     from lfr_kernel.governance.lists.file import ListFile
     from lfr_kernel.governance.lists.manifest import Exclusions, Manifest, ManifestRow
     from lfr_kernel.governance.rules import LoadedPack
@@ -120,7 +120,15 @@ class Draft:
         return len(self) < len(self.verdicts)
 
     def write(
-        self, path: Path, *, name: str, pack: LoadedPack, signer: Signer, recipient: X25519PublicKey, now: dt.datetime
+        self,
+        path: Path,
+        *,
+        name: str,
+        pack: LoadedPack,
+        signer: Signer,
+        recipient: X25519PublicKey,
+        now: dt.datetime,
+        certificate: Envelope | None = None,
     ) -> ListFile:
         """Write the list; whoever calls this has accepted the rejections. Blocks.
 
@@ -131,6 +139,7 @@ class Draft:
             signer: the builder.
             recipient: the installation's X25519 public key.
             now: when the list is made.
+            certificate: see `write_list`.
 
         Raises:
             RefusedError: nothing is left to list, or more than the pack allows.
@@ -152,7 +161,15 @@ class Draft:
             exclusions=self._exclusions,
             verdicts=self.counts,
         )
-        return write_list(path, self._rows(), total=len(self), facts=facts, signer=signer, recipient=recipient)
+        return write_list(
+            path,
+            self._rows(),
+            total=len(self),
+            facts=facts,
+            signer=signer,
+            recipient=recipient,
+            certificate=certificate,
+        )
 
     def _rows(self) -> Iterator[Row]:
         for entry, looked, template in zip(self._entries, self._looked, self._templates, strict=True):

@@ -77,6 +77,11 @@ class ListFile:
         """SHA-256 of the model that made the templates."""
         return self.header.facts.model
 
+    @property
+    def leaves(self) -> tuple[bytes, ...]:
+        """The hash of each sealed row, in order."""
+        return self._parts.table
+
     def verify_public(self, builders: Iterable[bytes] | None = None) -> None:
         """Verify all that can be without a key: every signature, every chunk, their number and their order.
 
@@ -223,7 +228,14 @@ class ListFile:
 
 
 def write_list(
-    path: Path, rows: Iterable[Row], *, total: int, facts: ListFacts, signer: Signer, recipient: X25519PublicKey
+    path: Path,
+    rows: Iterable[Row],
+    *,
+    total: int,
+    facts: ListFacts,
+    signer: Signer,
+    recipient: X25519PublicKey,
+    certificate: Envelope | None = None,
 ) -> ListFile:
     """Write a list: sealed to an installation and signed by its builder.
 
@@ -236,6 +248,7 @@ def write_list(
         facts: what the header says of the list as a whole.
         signer: the builder.
         recipient: the installation's X25519 public key.
+        certificate: by which a person lets the builder's key sign; None if it is the person's own.
 
     Raises:
         ValueError: there are fewer or more rows than `total`.
@@ -260,7 +273,7 @@ def write_list(
             root=root_of(table).hex(),
             key_commitment=commitment(key, list_id),
             seal_digest=hashlib.sha256(seal).hexdigest(),
-            builder=Signatory.of(signer),
+            builder=Signatory.of(signer, certificate),
         )
         front = Front(header=sign(LIST, header, signer), seal=base64.b64encode(seal).decode(), reviews=(), samples=())
         write_parts(path, front, table, _spooled(spool, lengths))
