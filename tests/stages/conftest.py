@@ -23,6 +23,7 @@ from lfr_kernel.runtime import (
     Source,
     System,
 )
+from lfr_kernel.stages import idle
 from lfr_kernel.testing import VirtualClock
 from lfr_kernel.testing.fakes import CROP_SIZE, FakeFace, FakePicture
 
@@ -201,6 +202,12 @@ HostFunction = Any  # (actor, restarts=...) -> AbstractAsyncContextManager[Hoste
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture(autouse=True)
+def nobody_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a lane without threads would wait for one another in vain."""
+    monkeypatch.setattr(idle, "MEET_S", 0.001)
 
 
 @pytest.fixture

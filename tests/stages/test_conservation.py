@@ -29,6 +29,7 @@ from lfr_kernel.stages.detector import DetectorHost
 from lfr_kernel.stages.embedder import EmbedderHost, embed_crops
 from lfr_kernel.stages.index import Gallery, IndexHost
 from lfr_kernel.stages.record import Record
+from lfr_kernel.stages.residency import Residency
 from lfr_kernel.stages.retention import RetentionHost
 from lfr_kernel.stages.sink import Evidence, SinkHost, SinkLimits
 from lfr_kernel.stages.tracker import TrackerHost
@@ -114,6 +115,7 @@ class World:
     ) -> None:
         self.rng = rng = random.Random(seed)  # noqa: S311  (a test's dice)
         self.clock = clock
+        self.residency = Residency(clock.monotonic_ns)
         self.lanes: list[Lane] = []
         self.told: list[Outcome | Alert] = []
         self.sinks: list[ListSink] = []
@@ -237,6 +239,7 @@ class World:
                 retention=self.retention.facts(),
                 record=self.record.facts(),
                 system=self.system.statistics(),
+                residency=self.residency.facts(),
             ),
             run="test",
             profile="test",
