@@ -33,7 +33,7 @@ from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
 from lfr_kernel.telemetry.summary import Summary, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.deployment.governed import Governed

@@ -110,9 +110,7 @@ def list_(folder: Path, *, as_json: bool) -> None:
         ending = "" if one.ending is None else one.ending.value
         times = _time(one.term.starts_ns), _time(one.term.ends_ns)
         stage = Text(one.stage.value, style="green" if one.stage is Stage.OPEN else "")
-        table.add_row(
-            str(one.serial), Text(one.authority), *times, stage, ending, str(one.seen), str(one.alerts)
-        )
+        table.add_row(str(one.serial), Text(one.authority), *times, stage, ending, str(one.seen), str(one.alerts))
     console.print(table)
 
 
@@ -195,9 +193,13 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
         closed = _settled(vault)
     console = Console(highlight=False)
     if serial in closed:
-        console.print(Text(f"deployment {serial} is closed and its list is wiped: lfr-kernel authority receipt {serial}"))
+        console.print(
+            Text(f"deployment {serial} is closed and its list is wiped: lfr-kernel authority receipt {serial}")
+        )
     else:
-        console.print(Text(f"deployment {ended.serial} is ending: the kernel that runs under it stops and wipes its list"))
+        console.print(
+            Text(f"deployment {ended.serial} is ending: the kernel that runs under it stops and wipes its list")
+        )
 
 
 def _settled(vault: Vault) -> list[int]:

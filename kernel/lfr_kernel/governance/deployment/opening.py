@@ -28,6 +28,7 @@ from lfr_kernel.memory import swap_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.deployment.register import Deployment

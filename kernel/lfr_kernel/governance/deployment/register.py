@@ -15,7 +15,6 @@ from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension, Head
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.instant import Instant  # noqa: TC001  (msgspec resolves the annotations when it decodes)
 from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance
 
