@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.embedder import Embedder
     from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 
-__all__ = ["Listener", "Session", "StoppedBeforeStartError"]
+__all__ = ["Listener", "Session", "StoppedBeforeStartError", "cores"]
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -137,7 +137,7 @@ class Session:
             LfrError: it could not start, or was stopped before it had; the text says why.
         """
         limit_arenas()
-        compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or _cores())
+        compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or cores())
         lanes: list[Lane] = [compute]
         try:
             paces = await compute.run(self.check_permit, deadline_s=LOAD_S)
@@ -364,6 +364,6 @@ class Session:
         )
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -19,6 +19,7 @@ from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.run import run_profile
 from lfr_kernel.cli.session import session
+from lfr_kernel.cli.watchlist import watchlist
 from lfr_kernel.plugins import PluginError, Registry
 from lfr_kernel.runtime import describe
 
@@ -121,7 +122,7 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
 
 
-for command in (audit, check, plugins, org, person, installation, session):
+for command in (audit, check, plugins, org, person, installation, session, watchlist):
     cli.add_command(command)
 
 
