@@ -83,7 +83,8 @@ def stand(term: Term, now: Instant, last: Instant | None, *, tolerance_s: float)
     """
     if _remaining_ns(term, now) <= 0:
         return Standing.ENDED
-    if is_behind(last, now, tolerance_s=tolerance_s):
+    # The tie was written down as well: it holds where nothing else was before the machine started again.
+    if any(is_behind(earlier, now, tolerance_s=tolerance_s) for earlier in (last, term.anchored)):
         return Standing.CLOCK_BEHIND
     if has_jumped(last, now, tolerance_s=tolerance_s):
         return Standing.CLOCK_JUMPED

@@ -237,7 +237,7 @@ def open_key(path: Path, passphrase: str, holder: str, size: int) -> tuple[str, 
     about = msgspec.convert(sealed.about, _About)
     if about.holder != holder:
         raise KeyFileError(
-            f"key file {path}: expected the key of a {holder}, got that of a {about.holder}, {about.name}"
+            f"key file {path}: expected one of kind {holder}, got one of kind {about.holder} ({about.name})"
         )
     secret = sealed.open(passphrase)
     if len(secret) != size:

@@ -42,8 +42,25 @@ ACTS: Mapping[str, frozenset[Role]] = {
 }
 """Which roles may do an act. What is not here nobody may do."""
 
-MACHINE_ACTS = frozenset({"founded"})
-"""What the installation's own key may sign."""
+MACHINE_ACTS = frozenset(
+    {
+        "founded",
+        "recovered",
+        "checkpoint",
+        "anchored",
+        "abandoned",
+        "capture_started",
+        "capture_stopped",
+        "clock_refused",
+        "deployment_ended_by_clock",
+        "entry_expired",
+        "alert_raised",
+        "alert_expired",
+        "wiped",
+        "receipt",
+    }
+)
+"""What the installation's own key may sign: what happens by itself, and nothing that takes a person."""
 
 
 def require(act: str, person: Member) -> None:

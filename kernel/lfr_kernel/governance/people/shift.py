@@ -80,7 +80,10 @@ def state_of(certificate: SessionCertificate, started: Instant, used: Instant | 
 
 def locked_text(certificate: SessionCertificate, lock: Lock, used: Instant | None, now: Instant) -> str:
     """Return in words why a session is locked, and what to do."""
-    if lock is Lock.OVER:
+    if lock is Lock.OVER and now.utc_ns < certificate.ends.timestamp() * SECOND_NS:
+        hours = (certificate.ends - certificate.starts).total_seconds() / 3600
+        why = f"has lasted the {hours:g} h it was given, by the boot clock"
+    elif lock is Lock.OVER:
         why = f"ended on {written(certificate.ends)}"
     elif lock is Lock.REBOOTED or used is None:
         why = "is locked, for the machine was started since it was used"
