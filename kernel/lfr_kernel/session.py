@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
 
-__all__ = ["Listener", "Session", "StoppedBeforeStartError"]
+__all__ = ["Listener", "Session", "StoppedBeforeStartError", "cores"]
 
 VAULT_S = 30.0
 """How long the vault may take to write down how a run ended."""
@@ -147,7 +147,7 @@ class Session:
         limit_arenas()
         for missing in harden():
             self._listener.log("memory_not_hardened", what=missing)
-        compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or _cores())
+        compute = ThreadLane("compute", clock=self._clock, workers=self.profile.runtime.compute_threads or cores())
         # Apart from the system, which closes its lanes when it ends: the account of a run goes on after that.
         vault = ThreadLane("vault", clock=self._clock) if self._governed else None
         Biometric.watch = self._residency
@@ -320,6 +320,6 @@ class Session:
         )
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

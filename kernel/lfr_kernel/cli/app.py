@@ -21,6 +21,7 @@ from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.run import Present, run_profile
 from lfr_kernel.cli.session import session
+from lfr_kernel.cli.watchlist import watchlist
 from lfr_kernel.plugins import PluginError, Registry
 from lfr_kernel.runtime import describe
 
@@ -141,7 +142,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (audit, authorise, authority, check, installation, org, person, plugins, session):
+for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
     cli.add_command(command)
 
 

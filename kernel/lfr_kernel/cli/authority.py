@@ -25,8 +25,8 @@ from lfr_kernel.governance.deployment.wiping import receipt_of, settle
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
+from lfr_kernel.governance.lists.acts import verify_people
 from lfr_kernel.governance.lists.file import ListFile
-from lfr_kernel.governance.lists.people import verify_people
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.standing import Stage, remaining_s
 from lfr_kernel.governance.vault import Vault

@@ -11,6 +11,8 @@ from rich.text import Text
 from lfr_kernel.citation import CitationError
 from lfr_kernel.governance.document import DocumentError
 from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError, SignatureError
+from lfr_kernel.governance.lists.framing import ListFileError
+from lfr_kernel.governance.lists.manifest import ManifestError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.profile import ProfileError
@@ -27,6 +29,8 @@ WRONG_OR_REFUSED = (
     CitationError,
     DocumentError,
     KeyFileError,
+    ListFileError,
+    ManifestError,
     PermitRefusedError,
     PluginError,
     ProfileError,

@@ -67,8 +67,7 @@ def governed_by(profile: Profile, path: Path, present: Present) -> Governed | No
         return None
     vault = Vault.open(vault_of(profile), clocks=read_clocks)
     try:
-        operator = open_session(vault, present.name) if present.name or vault.shifts.names() else None
-        opener = Opener(operator=operator, unlock=_unlocking(present))
+        opener = Opener(operator=lambda: open_session(vault, present.name), unlock=_unlocking(present))
         return Governed(vault, plan_of(profile, path), opener)
     except BaseException:
         vault.close()

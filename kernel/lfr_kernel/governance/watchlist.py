@@ -47,13 +47,15 @@ class Listed(Protocol):
     """float32 [N, D], L2-normalised: one row a person."""
     digest: str
     """SHA-256 of the model that made them."""
-    photographs: int
-    """How many are used."""
     rejected: tuple[Rejected, ...]
     unlisted: tuple[str, ...]
     """People of whom no photograph could be used."""
     findings: tuple[Finding, ...]
     """Photographs that resemble somebody else's: for a person to look at."""
+
+    @property
+    def photographs(self) -> int:
+        """How many are used."""
 
     def __len__(self) -> int:
         """How many people there are."""

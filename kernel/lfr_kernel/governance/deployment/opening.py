@@ -18,16 +18,16 @@ from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, r
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.files import sync_folder
 from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
+from lfr_kernel.governance.lists.acts import verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.opened import OpenedList, open_rows
-from lfr_kernel.governance.lists.people import verify_people
 from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.permit import Permit, PermitRefusedError
 from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand, tied
 from lfr_kernel.memory import swap_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
@@ -44,8 +44,8 @@ WORKING_COPY = "list.lfrlist"
 class Opener(Struct, frozen=True, kw_only=True):
     """Who is there to open a deployment."""
 
-    operator: Signer | None
-    """The session of an operator: needed to open it first, not to go on with it."""
+    operator: Callable[[], Signer]
+    """Returns the session of an operator, or refuses: asked to open it first, not to go on with it."""
     unlock: Unlock | None
     """Needed to go on with one whose key waits for an operator."""
 
@@ -192,12 +192,8 @@ def open_deployment(
 
 
 def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:
-    if opener.operator is None:
-        raise RefusedError(
-            f"deployment {deployment.serial} was not opened yet, and that takes an operator: lfr-kernel session start, "
-            "then name the operator with --as"
-        )
-    vault.may("deployment_opened", opener.operator, deployment=deployment.serial)
+    operator = opener.operator()
+    vault.may("deployment_opened", operator, deployment=deployment.serial)
     now = vault.clocks()
     sealed = ListFile.open(plan.list)
     sealed.verify_public()
@@ -224,7 +220,7 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
             (wrap(key, data_key, _purpose(deployment)), commitments, deployment.serial),
         )
         facts = {"deployment": deployment.serial, "list": deployment.list, "root": deployment.root, "start": plan.start}
-        vault.act(transaction, "deployment_opened", by=opener.operator, facts=facts, deployment=deployment.serial)
+        vault.act(transaction, "deployment_opened", by=operator, facts=facts, deployment=deployment.serial)
         anchor(transaction, vault.keyring, vault.installation.installation)
     # What was saved knows where the list came from; so does the removal that follows it.
     remove_source(opened)
