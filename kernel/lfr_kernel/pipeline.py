@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from lfr_kernel.citation import most_looks
+from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
@@ -137,6 +138,7 @@ class Pipeline:
             *self._sinks,
             self._record,
             self._retention,
+            *([AnchorHost(parts.governed, lane("anchors"), log=parts.log)] if parts.governed else []),
             *([self.warden] if self.warden else []),
         ]
         self.system = System(

@@ -250,6 +250,14 @@ def verify_governance(data: dict[str, Any]) -> list[Problem]:
     problems = []
     if is_governed and "governance" not in data:
         problems.append(Problem("governance", 'missing, expected a table: permit = "authority" needs vault and pack'))
+    if is_governed and not data.get("anchors"):
+        problems.append(
+            Problem(
+                "anchors",
+                "missing, expected an [[anchors]] table: what the audit is proved by has to leave this machine, to a "
+                "file on another medium or onto paper",
+            )
+        )
     if not is_governed and "governance" in data:
         problems.append(Problem("governance", 'expected nothing here without permit = "authority"'))
     if given is not None:

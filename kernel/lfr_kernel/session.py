@@ -30,7 +30,7 @@ from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.desk import EvidenceStore
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
-from lfr_kernel.telemetry.summary import Summary, summarise
+from lfr_kernel.telemetry.summary import AuthoritySummary, Summary, iso, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +205,8 @@ class Session:
                     tally = self._pipeline.tally() if self._pipeline else Tally(seen=0, alerts=0)
                     why = "failed" if has_failed else "stopped"
                     await vault.run(governed.stopped, why, tally, has_failed, deadline_s=VAULT_S)
+                for problem in await vault.run(governed.deliver, deadline_s=VAULT_S):
+                    self._listener.log("anchor_not_delivered", problem=problem)
             except LfrError as error:
                 # The next start finds a run that did not say how it ended, and says so in the chain.
                 self._listener.log("account_not_closed", error=describe(error))
@@ -217,6 +219,7 @@ class Session:
         detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         if self._governed is not None and vault is not None:
+            self._governed.anchors = {one.title: self._plugin("anchor", one) for one in self.profile.anchors}
             self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=LOAD_S)
             for warning in self._governed.warnings:
                 self._listener.log("authority_incomplete", warning=warning)
@@ -310,6 +313,7 @@ class Session:
             run=self.run_id,
             profile=self.profile.name,
             permit=str(self.permit),
+            authority=self._authority(),
             basis=self.basis,
             began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
@@ -317,6 +321,23 @@ class Session:
             watchlist=self._listed,
             threshold=self.profile.watchlist.threshold,
             models=self._models.loaded,
+        )
+
+    def _authority(self) -> AuthoritySummary | None:
+        governed = self._governed
+        if governed is None or governed.deployment is None:
+            return None
+        deployment, warden = governed.deployment, self._pipeline and self._pipeline.warden
+        return AuthoritySummary(
+            id=deployment.authority,
+            deployment=deployment.serial,
+            pack=governed.plan.pack.name,
+            starts=iso(deployment.term.starts_ns),
+            ends=iso(deployment.term.ends_ns),
+            list=deployment.list,
+            warnings=governed.warnings,
+            mark=governed.plan.pack.rules.mark,
+            is_wiped=warden is not None and warden.is_over,
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import Edge, Overflow, PermanentError
 from lfr_kernel.stages.camera import CameraHost
@@ -74,8 +75,13 @@ def nodes_of(profile: Profile, paces: Mapping[str, str]) -> list[Node]:
         *(Node(name=f"sink:{sink.title}", kind=SinkHost, lane=f"sink:{sink.title}") for sink in profile.sinks),
         Node(name="record", kind=Record, lane="-"),
         Node(name="retention", kind=RetentionHost, lane="-"),
-        *([Node(name="warden", kind=Warden, lane="vault")] if profile.governance else []),
+        *(_governance() if profile.governance else ()),
     ]
+
+
+def _governance() -> Iterable[Node]:
+    yield Node(name="anchors", kind=AnchorHost, lane="anchors")
+    yield Node(name="warden", kind=Warden, lane="vault")
 
 
 def connect(nodes: Sequence[Node]) -> list[Edge]:

@@ -276,6 +276,8 @@ GOVERNED = """
     vault = "vault"
     pack = "uk-met"
     start = "sealed"
+    [[anchors]]
+    plugin = "print"
 """
 
 
@@ -311,6 +313,16 @@ def test_a_run_under_an_authority_has_a_vault_and_a_sealed_list(registry: Regist
             '[governance]\n    vault = "vault"\n    pack = "uk-met"\n    start = "sealed"',
             "",
             ['governance: missing, expected a table: permit = "authority" needs vault and pack'],
+        ),
+        (
+            '[[anchors]]\n    plugin = "print"',
+            "",
+            [
+                (
+                    "anchors: missing, expected an [[anchors]] table: what the audit is proved by has to leave this "
+                    "machine, to a file on another medium or onto paper"
+                )
+            ],
         ),
         ('start = "sealed"', "", ["governance.start: missing, expected 'sealed' or 'operator-unlock'"]),
     ],

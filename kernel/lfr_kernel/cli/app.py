@@ -19,6 +19,7 @@ from lfr_kernel.cli.installation import installation
 from lfr_kernel.cli.org import org
 from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
+from lfr_kernel.cli.recall import recall
 from lfr_kernel.cli.run import Present, run_profile
 from lfr_kernel.cli.session import session
 from lfr_kernel.cli.watchlist import watchlist
@@ -144,6 +145,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
 
 for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
     cli.add_command(command)
+watchlist.add_command(recall)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

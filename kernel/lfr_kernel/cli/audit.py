@@ -28,7 +28,13 @@ __all__ = ["audit"]
 
 DATABASE = "vault.db"
 VAULT = click.option(
-    "--vault", "folder", type=click.Path(path_type=Path), required=True, help=f"The vault's folder, with {DATABASE}."
+    "--vault",
+    "folder",
+    type=click.Path(path_type=Path),
+    envvar="LFR_VAULT",
+    show_envvar=True,
+    required=True,
+    help=f"The vault's folder, with {DATABASE}.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 KEY = re.compile(r"[0-9A-Fa-f]{64}\Z")

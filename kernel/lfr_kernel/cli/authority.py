@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, vault_option
+from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import load_authority, parse_authority, verify_extension, warnings
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
@@ -191,7 +192,9 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
         why = "revoked" if revoke else "closed"
         ended = end(vault, serial, signer=open_session(vault, name), why=why, text=text)
         closed = _settled(vault)
+        line = anchor_of(vault.database, vault.installation.installation).line
     console = Console(highlight=False)
+    console.print(Text(line), soft_wrap=True)
     if serial in closed:
         console.print(
             Text(f"deployment {serial} is closed and its list is wiped: lfr-kernel authority receipt {serial}")
@@ -247,7 +250,7 @@ def _print_receipt(one: WipeReceipt) -> None:
         ("ended", one.ended),
         ("list", f"{one.entries} entries, {one.withdrawn} of them withdrawn before the end; root {one.root}"),
         ("passages, alerts", f"{one.passages_seen}, {one.alerts}"),
-        *((step.replace("_", " "), at) for step, at in one.steps.items()),
+        *((step.replace("_", " "), at) for step, at in one.steps),
         ("commitments", f"{len(one.commitments)}, each of another row, under salts that are gone"),
     ]
     for label, text in rows:

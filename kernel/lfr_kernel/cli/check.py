@@ -15,7 +15,15 @@ from lfr_kernel.cli.errors import text_of
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.cli.timing import detector_ms, embedder_ms
 from lfr_kernel.enrolment import find_photos
+from lfr_kernel.governance.deployment.opening import permit_of, permitted, working_copy
+from lfr_kernel.governance.deployment.register import deployments
+from lfr_kernel.governance.instant import read_clocks
+from lfr_kernel.governance.lists.file import ListFile
+from lfr_kernel.governance.permit import issue_builtin
+from lfr_kernel.governance.standing import Stage
+from lfr_kernel.governance.vault import Vault
 from lfr_kernel.models import SHOWN_DIGITS
+from lfr_kernel.planning import plan_of, vault_of
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import PassingError
 from lfr_kernel.session import Session
@@ -24,6 +32,7 @@ from lfr_kernel.wiring import connect, nodes_of, render
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lfr_kernel.governance.permit import PermitIssuer
     from lfr_kernel.plugins import Registry
     from lfr_kernel.profile import CameraSection, EmbedderSection, Profile, StageSection
     from lfr_kernel.redaction import Redactor
@@ -46,7 +55,7 @@ def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     """Check a profile: every mistake at once, with file, key path, what was expected and what came."""
     registry: Registry = ctx.obj["registry"]
     loaded, redactor = load_profile(Path(profile), registry)
-    checks = _Checks(loaded, registry, redactor)
+    checks = _Checks(loaded, Path(profile), registry, redactor)
     paces: dict[str, Pace] | None = checks.look("permit", checks.permit)
     listed: int | None = checks.look("watchlist", checks.watchlist)
     if paces is not None:
@@ -61,9 +70,10 @@ def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
 class _Checks:
     """Looks at one thing after the other, so that what is wrong with one does not hide the next."""
 
-    def __init__(self, profile: Profile, registry: Registry, redactor: Redactor) -> None:
+    def __init__(self, profile: Profile, path: Path, registry: Registry, redactor: Redactor) -> None:
         self.code = 0
         self._profile = profile
+        self._path = path
         self._registry = registry
         self._redact = redactor
         self._console = Console(highlight=False)
@@ -84,16 +94,40 @@ class _Checks:
             return None
 
     def permit(self) -> dict[str, Pace]:
-        session = Session(self._profile, self._registry)
+        if self._profile.governance is None:
+            return self._permit(issue_builtin)
+        plan = plan_of(self._profile, self._path)
+        with Vault.open(vault_of(self._profile), clocks=read_clocks) as vault:
+            return self._permit(lambda _kind, paces: permit_of(permitted(vault, plan, paces), plan))
+
+    def _permit(self, issue: PermitIssuer) -> dict[str, Pace]:
+        session = Session(self._profile, self._registry, issue=issue)
         paces = session.check_permit()
         self.say("permit", str(session.permit))
         return paces
 
     def watchlist(self) -> int:
         watchlist = self._profile.watchlist
+        if watchlist.file is not None:
+            return self._sealed(Path(watchlist.file).expanduser())
         photos = find_photos(watchlist.images or ())
         people = len({photo.person for photo in photos})
         self.say("watchlist", f"people {people}, photographs {len(photos)}, threshold {watchlist.threshold:.2f}")
+        return people
+
+    def _sealed(self, path: Path) -> int:
+        """Look at a sealed list where it lies: in the vault, once its deployment is open."""
+        with Vault.open(vault_of(self._profile), clocks=read_clocks) as vault:
+            opened = [one for one in deployments(vault.database) if one.source == str(path.absolute())]
+            copies = [working_copy(vault, one) for one in opened if one.stage is Stage.OPEN]
+        listed = ListFile.open(copies[0] if copies else path)
+        listed.verify_public()
+        people, photographs = listed.header.counts.people, listed.header.rows
+        self.say(
+            "watchlist",
+            f"sealed, people {people}, photographs {photographs}, reviews {len(listed.reviews)}, threshold "
+            f"{self._profile.watchlist.threshold:.2f}",
+        )
         return people
 
     def basis(self, listed: int | None, detector: str | None, embedder: str | None) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (msgspec resolves the annotations)
 from typing import TYPE_CHECKING
 
 import anyio
@@ -159,7 +159,7 @@ class _Ending(Struct, frozen=True, kw_only=True):
     """The signal, by name."""
 
 
-async def _run(
+async def _run(  # noqa: PLR0917  (anyio hands them in by place)
     profile: Profile,
     registry: Registry,
     redactor: Redactor,

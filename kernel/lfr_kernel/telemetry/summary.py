@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.sink import SinkFacts
     from lfr_kernel.stages.tracker import TrackerFacts
 
-__all__ = ["AlertSummary", "Facts", "ModelSummary", "Summary", "summarise"]
+__all__ = ["AlertSummary", "AuthoritySummary", "Facts", "ModelSummary", "Summary", "summarise"]
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -114,6 +114,26 @@ class ModelSummary(Struct, frozen=True, kw_only=True):
     """On what it really runs, such as `cpu`."""
 
 
+class AuthoritySummary(Struct, frozen=True, kw_only=True):
+    """Under which authority a run was."""
+
+    id: str
+    deployment: int
+    """Its serial number."""
+    pack: str
+    starts: str
+    ends: str
+    """As it stands now: an extension moves it."""
+    list: str
+    """Id of the watchlist."""
+    warnings: tuple[str, ...]
+    """What the authority does not refer to."""
+    mark: str
+    """What the rule pack has printed on every output."""
+    is_wiped: bool
+    """Whether it has ended, and the list was wiped."""
+
+
 class Summary(Struct, frozen=True, kw_only=True):
     """One run."""
 
@@ -121,6 +141,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The word that all of its passages' ids begin with."""
     profile: str
     permit: str
+    authority: AuthoritySummary | None
+    """None for a permit that is built in."""
     basis: Basis
     """What the threshold rests on."""
     began_at: str
@@ -177,6 +199,7 @@ def summarise(
     run: str,
     profile: str,
     permit: str,
+    authority: AuthoritySummary | None,
     basis: Basis,
     began_at_ns: int,
     ended: str,
@@ -211,6 +234,7 @@ def summarise(
         run=run,
         profile=profile,
         permit=permit,
+        authority=authority,
         basis=basis,
         began_at=iso(began_at_ns),
         ended=ended,

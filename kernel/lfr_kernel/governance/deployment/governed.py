@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from msgspec import Struct, structs
 
-from lfr_kernel.governance.audit.anchors import anchor
+from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
 from lfr_kernel.governance.audit.database import note_recovery
 from lfr_kernel.governance.authority import parse_authority, warnings
@@ -24,6 +24,7 @@ from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaini
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lfr_kernel.governance.audit.anchors import AnchorSink
     from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
@@ -74,6 +75,8 @@ class Governed:
         self.plan = plan
         self.deployment: Deployment | None = None
         self.listed: OpenedList | None = None
+        self.anchors: Mapping[str, AnchorSink] = {}
+        """Where anchors go, by name."""
         self._vault = vault
         self._opener = opener
         self._lock = lock_of(vault)
@@ -261,6 +264,10 @@ class Governed:
         """
         for _ in wipe(self._vault, self._open_deployment.serial):
             pass
+
+    def deliver(self) -> list[str]:
+        """Let anchors that wait leave the machine; see `deliver_anchors`. May be called on another lane."""
+        return deliver_anchors(self._vault.database, self.anchors)
 
     def close(self) -> None:
         """Let go of list and vault. Twice is harmless."""

@@ -28,6 +28,7 @@ from lfr_kernel.memory import swap_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Opener", "open_deployment", "permitted"]
+__all__ = ["Opener", "open_deployment", "permit_of", "permitted", "working_copy"]
 
 WORKING_COPY = "list.lfrlist"
 
@@ -138,6 +139,11 @@ def _of_machine(plan: Plan, swap: tuple[str, ...] | None) -> list[str]:
     return problems
 
 
+def working_copy(vault: Vault, deployment: Deployment) -> Path:
+    """Return where the list of an open deployment lies, without its seal."""
+    return folder_of(vault, deployment) / WORKING_COPY
+
+
 def permit_of(deployment: Deployment, plan: Plan) -> Permit:
     """Return what every output says of this run."""
     mark = f"; {plan.pack.rules.mark}" if plan.pack.rules.mark else ""
@@ -174,7 +180,7 @@ def open_deployment(
         key = _first_opening(vault, plan, deployment, opener, model)
     else:
         key = take_key(vault, deployment, opener.unlock)
-    listed = ListFile.open(folder_of(vault, deployment) / WORKING_COPY)
+    listed = ListFile.open(working_copy(vault, deployment))
     listed.verify_public()
     _require_cited(listed, deployment)
     ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
@@ -206,7 +212,7 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     keep_key(vault, deployment, key, plan.start)
     folder = folder_of(vault, deployment)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sealed.without_seal(folder / WORKING_COPY)
+    sealed.without_seal(working_copy(vault, deployment))
     sync_folder(folder.parent)
     commitments = msgspec.json.encode(commitments_of(key, sealed.leaves))
     stage = advance(deployment.stage, Event.OPEN, authority=deployment.authority)

@@ -6,6 +6,7 @@ abandoned, fails or sees nobody keeps its number and gets its record.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,10 +33,14 @@ __all__ = [
     "end",
     "extended",
     "find",
+    "recall",
     "save",
     "withdraw",
     "withdrawn",
 ]
+
+
+ENTRY = re.compile(r"e-[a-z2-7]{26}\Z")
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
@@ -63,7 +68,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     alerts: int = 0
     source: str = ""
     """Where the sealed list lay from which the working copy was made."""
-    steps: dict[str, str] = {}
+    steps: tuple[tuple[str, str], ...] = ()
     """When each step of the wipe was done."""
     withdrawn_count: int = 0
     """Entries that were taken off the list, once their ids are gone."""
@@ -103,7 +108,8 @@ def find(database: Database, serial: int) -> Deployment:
     rows = database.query("SELECT body FROM deployments WHERE serial = ?", (serial,))
     if not rows:
         known = database.query("SELECT max(serial) FROM deployments")[0][0]
-        raise RefusedError(f"there is no deployment {serial}: expected a number from 1 to {known or 0}")
+        expected = "nothing was authorised yet" if known is None else f"expected a number from 1 to {known}"
+        raise RefusedError(f"there is no deployment {serial}: {expected}")
     return msgspec.json.decode(rows[0][0], type=Deployment)
 
 
@@ -252,6 +258,26 @@ def _ending(deployment: Deployment, why: str, *, failed: bool) -> Ending:
     if failed or deployment.has_failed:
         return Ending.FAILED
     return Ending.COMPLETED if deployment.seen else Ending.EMPTY
+
+
+def recall(vault: Vault, signer: Signer, serial: int, entry: str, *, reason: str, text: str | None) -> None:
+    """Take an entry off the list of a deployment, for good. A kernel that runs under it sees so within a second.
+
+    Whether the list has such an entry only its key can tell: one that it has not is recalled all the same.
+
+    Raises:
+        RefusedError: the id cannot be one, it was recalled or has expired before, or the deployment has ended.
+    """
+    if not ENTRY.match(entry):
+        raise RefusedError(f"expected the id of an entry, as e-azxmf3qanb44syrhlka5cpy65a, got {entry!r}")
+    with vault.database.transaction() as transaction:
+        deployment = find(vault.database, serial)
+        if deployment.stage not in {Stage.AUTHORISED, Stage.OPEN}:
+            raise RefusedError(f"deployment {serial} is {deployment.stage.value}: its list is gone, or going")
+        if not withdraw(transaction, deployment.list, entry, "recalled"):
+            raise RefusedError(f"entry {entry} was recalled, or has expired, before")
+        facts = {"deployment": serial, "entry": entry}
+        vault.act(transaction, "entry_recalled", by=signer, facts=facts, reason=reason, text=text, deployment=serial)
 
 
 def withdraw(transaction: Transaction, list_id: str, entry: str, why: str) -> bool:

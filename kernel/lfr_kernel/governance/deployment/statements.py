@@ -83,7 +83,7 @@ class WipeReceipt(Struct, frozen=True, kw_only=True):
     ending: str
     passages_seen: int
     alerts: int
-    steps: dict[str, Time]
+    steps: tuple[tuple[str, Time], ...]
     """When each step of the wipe was done, in order."""
     commitments: tuple[Digest, ...]
     """In ascending order. Empty for a list that was never opened."""

@@ -94,7 +94,8 @@ def _done(vault: Vault, serial: int, step: str) -> None:
         count = deployment.withdrawn_count
         if step == "key_destroyed":
             count = max(count, len(withdrawn(vault.database, deployment.list)))
-        steps = {**deployment.steps, step: iso_of(vault.clocks().utc_ns)}
+        before = tuple(one for one in deployment.steps if one[0] != step)
+        steps = (*before, (step, iso_of(vault.clocks().utc_ns)))
         save(transaction, structs.replace(deployment, steps=steps, withdrawn_count=count))
 
 
@@ -139,7 +140,7 @@ def _close(vault: Vault, serial: int) -> None:
             ending="" if deployment.ending is None else deployment.ending.value,
             passages_seen=deployment.seen,
             alerts=deployment.alerts,
-            steps={**deployment.steps, "receipt_signed": now},
+            steps=(*deployment.steps, ("receipt_signed", now)),
             commitments=tuple(msgspec.json.decode(kept, type=list[str])) if kept else (),
         )
         signed = sign(RECEIPT, receipt, vault.signer)
