@@ -156,8 +156,7 @@ class Session:
             paces = await (vault or compute).run(self.check_permit, deadline_s=LOAD_S)
             with anyio.CancelScope() as self._preparing:
                 detector, embedder, listed = await self._prepare(compute, vault)
-            if self._stop_reason is not None:
-                raise StoppedBeforeStartError(f"stopped before it had started ({self._stop_reason})")
+            self._refuse_stopped()
             with closing(EvidenceStore(listed.portrait)) as evidence:
                 self._pipeline = Pipeline(
                     Parts(
@@ -194,6 +193,10 @@ class Session:
                 self._listed.erase()
             if self._governed is not None and vault is not None:
                 await self._close_account(self._governed, vault, failure)
+
+    def _refuse_stopped(self) -> None:
+        if self._stop_reason is not None:
+            raise StoppedBeforeStartError(f"stopped before it had started ({self._stop_reason})")
 
     async def _close_account(self, governed: Governed, vault: Lane, failure: BaseException | None) -> None:
         """Write down how the run ended, unless its list was wiped, which was written down then."""
@@ -327,7 +330,7 @@ class Session:
         governed = self._governed
         if governed is None or governed.deployment is None:
             return None
-        deployment, warden = governed.deployment, self._pipeline and self._pipeline.warden
+        deployment, warden = governed.deployment, self._pipeline.warden if self._pipeline else None
         return AuthoritySummary(
             id=deployment.authority,
             deployment=deployment.serial,

@@ -90,6 +90,8 @@ class StatusLine:
         if len(summary.cameras) > room:
             parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
+        if summary.authority is not None:
+            parts.append(_line((f"   authority until {summary.authority.ends[:16]}Z", "dim")))
         parts.append(
             _line(
                 (
@@ -173,6 +175,12 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         facts.add_row(name, Text(text, style=style))
 
     row("permit", summary.permit)
+    authority = summary.authority
+    if authority is not None:
+        ended = "; it has ended, and the list was wiped" if authority.is_wiped else ""
+        row("authority", f"{authority.id}, from {authority.starts[:16]}Z to {authority.ends[:16]}Z{ended}")
+        if authority.warnings:
+            row("missing", "\n".join(map(clean, authority.warnings)), "yellow")
     basis = summary.basis
     row("basis", "\n".join(map(clean, (basis.heading, *basis.reasons))), "" if basis.state == "covered" else "yellow")
     row("watchlist", _watchlist(summary))

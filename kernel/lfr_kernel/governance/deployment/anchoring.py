@@ -1,4 +1,4 @@
-"""Lets anchors leave the machine while a deployment runs; on a lane of its own, so that a hung sink holds up nothing."""
+"""Lets anchors leave the machine while a deployment runs, on a lane of its own: a hung sink holds nothing up."""
 
 from __future__ import annotations
 

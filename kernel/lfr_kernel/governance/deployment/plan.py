@@ -11,6 +11,7 @@ from lfr_kernel.governance.authority import verify_authority
 from lfr_kernel.governance.deployment.register import authorised
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.lists.acts import expect_signed_pack
 from lfr_kernel.governance.rules import LoadedPack, verify_runnable
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.lists.file import ListFile
-    from lfr_kernel.governance.rules import Pack
+    from lfr_kernel.governance.lists.acts import expect_signed_pack
+from lfr_kernel.governance.rules import Pack
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["Plan", "StartMode", "authorise", "refuse", "verify_list", "verify_pack"]
@@ -68,14 +70,7 @@ def verify_pack(vault: Vault, plan: Plan) -> None:
         RefusedError: it was not signed, or was changed since.
     """
     verify_runnable(plan.loaded)
-    signed = {one.digest: one.name for one in vault.packs.packs}
-    if plan.loaded.digest not in signed:
-        known = ", ".join(f"{name} ({digest[:8]}…)" for digest, name in signed.items()) or "none"
-        raise RefusedError(
-            f"rule pack {plan.pack.name} ({plan.loaded.digest[:8]}…) is not one that the organisation signed for this "
-            f"installation, which are: {known}; sign it (lfr-kernel org packs) and take it in (lfr-kernel installation "
-            "update)"
-        )
+    expect_signed_pack(vault, plan.loaded)
 
 
 def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> Iterator[str]:
