@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.lists.file import ListFile
-    from lfr_kernel.governance.lists.acts import expect_signed_pack
-from lfr_kernel.governance.rules import Pack
+    from lfr_kernel.governance.rules import Pack
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["Plan", "StartMode", "authorise", "refuse", "verify_list", "verify_pack"]
