@@ -4,9 +4,10 @@ Most are the contracts of the stages. Commands also get what it takes to run a p
 `load_profile`, `read_profile` or `parse_profile` with `Profile`, `Registry`, `Session`, `Listener`, `Outcome`,
 `Verdict`, `Summary`, `Quantiles`), what shows it (`funnel_tables` of each `CameraFunnel`, `printable`), what an
 evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
-it is judged), the mathematics of recognition (alignment, quality, embedding, pooling, vetting, the time line of a
-stream: what is measured must be what runs), the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`, `Edge`,
-`System`), and what reads a TOML file with every mistake at once (`decode`, `Problem`, `suggest`).
+it is judged), what shows an anchor of the audit (`qr_of`), the mathematics of recognition (alignment, quality,
+embedding, pooling, vetting, the time line of a stream: what is measured must be what runs), the bare runtime (`Actor`,
+`Source`, `Consumes`, `Policy`, `Edge`, `System`), and what reads a TOML file with every mistake at once (`decode`,
+`Problem`, `suggest`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
@@ -15,11 +16,13 @@ from lfr_kernel.cli.run import run_profile
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.enrolment import find_photos, read_photograph
+from lfr_kernel.governance.audit.anchors import AnchorSink, qr_of
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
 from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture, Verdict
 from lfr_kernel.plugins import (
     API_VERSION,
+    AnchorPlugin,
     CameraPlugin,
     CommandPlugin,
     DetectorPlugin,
@@ -57,6 +60,8 @@ __all__ = [
     "Added",
     "Alert",
     "AlertSink",
+    "AnchorPlugin",
+    "AnchorSink",
     "Basis",
     "Biometric",
     "Camera",
@@ -134,6 +139,7 @@ __all__ = [
     "parse_profile",
     "pool_photographs",
     "printable",
+    "qr_of",
     "read_photograph",
     "read_profile",
     "recognition_settings",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from lfr_kernel.governance.audit.anchors import AnchorSink
     from lfr_kernel.stages.camera import Camera
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "GROUP",
+    "AnchorPlugin",
     "CameraPlugin",
     "CommandPlugin",
     "DetectorPlugin",
@@ -126,6 +128,13 @@ class SinkPlugin(Plugin, frozen=True, kw_only=True, eq=False):
 
     stage: ClassVar[str] = "sink"
     create: Callable[[Any, SinkContext], AlertSink]
+
+
+class AnchorPlugin(Plugin, frozen=True, kw_only=True, eq=False):
+    """Takes anchors of the audit off the machine, or onto paper."""
+
+    stage: ClassVar[str] = "anchor"
+    create: Callable[[Any], AnchorSink]
 
 
 class RetentionPlugin(Plugin, frozen=True, kw_only=True, eq=False):

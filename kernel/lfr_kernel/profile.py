@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lfr_kernel.plugins import Registry
 
 __all__ = [
+    "AnchorSection",
     "BasisSection",
     "CameraSection",
     "EmbedderSection",
@@ -158,18 +159,23 @@ class BasisSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 0.005
 
 
-class SinkSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[sinks]]`: where alerts go."""
+class AnchorSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[anchors]]`: where anchors of the audit go, off this machine or onto paper."""
 
-    plugin: Annotated[Text, Meta(description="sink plugin")]
+    plugin: Annotated[Text, Meta(description="plugin that takes them")]
     name: Annotated[Name, Meta(description="to tell two of a kind apart; the plugin's name if not given")] = ""
-    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
     options: Options = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """What it is called."""
         return self.name or self.plugin
+
+
+class SinkSection(AnchorSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[sinks]]`: where alerts go."""
+
+    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
 
 
 class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -211,6 +217,7 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     index: StageSection = field(default_factory=StageSection)
     basis: BasisSection = field(default_factory=BasisSection)
     sinks: tuple[SinkSection, ...] = ()
+    anchors: tuple[AnchorSection, ...] = ()
     retention: StageSection = field(default_factory=StageSection)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)
 
@@ -298,8 +305,9 @@ def _sections(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], 
     """Yield (stage, key path, table, plugin if the table names none) for each section that has a plugin."""
     for path, table in _tables(data, "cameras"):
         yield "camera", path, table, DEFAULT_CAMERA
-    for path, table in _tables(data, "sinks"):
-        yield "sink", path, table, ""
+    for stage in ("sink", "anchor"):
+        for path, table in _tables(data, f"{stage}s"):
+            yield stage, path, table, ""
     for stage, default in DEFAULT_PLUGINS.items():
         table = data.get(stage, {})
         if isinstance(table, dict):
@@ -337,7 +345,7 @@ def _with_options(profile: Profile, options: dict[str, tuple[str, Any]]) -> Prof
         return msgspec.structs.replace(section, plugin=name, options=config)
 
     parts: dict[str, Any] = {stage: filled(getattr(profile, stage), stage) for stage in DEFAULT_PLUGINS}
-    for key in ("cameras", "sinks"):
+    for key in ("cameras", "sinks", "anchors"):
         parts[key] = tuple(filled(section, f"{key}[{number}]") for number, section in enumerate(getattr(profile, key)))
     return msgspec.structs.replace(profile, **parts)
 
@@ -362,9 +370,9 @@ def verify_reader(data: dict[str, Any], registry: Registry) -> list[Problem]:
 
 
 def verify_names(data: dict[str, Any]) -> list[Problem]:
-    """Each camera has a name of its own, and so has each sink."""
+    """Each camera has a name of its own, and so has each sink of alerts or anchors."""
     problems = []
-    for key, first_choice in (("cameras", ""), ("sinks", "plugin")):
+    for key, first_choice in (("cameras", ""), ("sinks", "plugin"), ("anchors", "plugin")):
         owners: dict[str, str] = {}
         for path, table in _tables(data, key):
             name = table.get("name") or table.get(first_choice)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfr_kernel.api import (
     API_VERSION,
+    AnchorPlugin,
     CameraPlugin,
     CommandPlugin,
     DetectorPlugin,
@@ -19,6 +20,7 @@ from lfr_kernel.api import (
     TrackerPlugin,
     hookimpl,
 )
+from lfr_plugins.anchors.config import FileAnchorConfig, PrintAnchorConfig
 from lfr_plugins.cameras.config import AvConfig, ImagesConfig
 from lfr_plugins.detectors.config import OnnxDetectorConfig
 from lfr_plugins.embedders.config import OnnxEmbedderConfig
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.api import (
         AlertSink,
+        AnchorSink,
         Camera,
         Detector,
         Embedder,
@@ -110,6 +113,18 @@ def _pictures(config: PicturesConfig, context: SinkContext) -> AlertSink:
     from lfr_plugins.sinks.pictures import PicturesSink  # noqa: PLC0415
 
     return PicturesSink(config, context)
+
+
+def _file_anchors(config: FileAnchorConfig) -> AnchorSink:
+    from lfr_plugins.anchors.file import FileAnchors  # noqa: PLC0415
+
+    return FileAnchors(config)
+
+
+def _printed_anchors(config: PrintAnchorConfig) -> AnchorSink:
+    from lfr_plugins.anchors.printed import PrintedAnchors  # noqa: PLC0415
+
+    return PrintedAnchors(config)
 
 
 def _demo() -> click.Command:
@@ -200,6 +215,20 @@ def lfr_plugins() -> Sequence[Plugin]:
             summary="a PNG of each alert: probe and listed photograph side by side (needs evidence = true)",
             config=PicturesConfig,
             create=_pictures,
+        ),
+        AnchorPlugin(
+            name="file",
+            api=API_VERSION,
+            summary="anchors of the audit in a file on another medium, one a line",
+            config=FileAnchorConfig,
+            create=_file_anchors,
+        ),
+        AnchorPlugin(
+            name="print",
+            api=API_VERSION,
+            summary="anchors of the audit on stderr, as a line and a QR code",
+            config=PrintAnchorConfig,
+            create=_printed_anchors,
         ),
         RetentionPlugin(
             name="durations",

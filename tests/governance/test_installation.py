@@ -240,6 +240,17 @@ def test_an_update_is_whole_or_nothing(found_vault: FoundVault) -> None:
         update_installation(vault, eva)
 
 
+def test_nobody_installs_their_own_end(found_vault: FoundVault) -> None:
+    vault, force = found_vault()
+    eva = force.session(vault, "eva")
+    with pytest.raises(RefusedError, match="the keys of eva were revoked on 2030-06-01T12:00:00Z"):
+        update_installation(vault, eva, roster=force.roster(2, eva={"revoked": NOON}))
+    del force.people["eva"]
+    with pytest.raises(RefusedError, match="eva is not on roster 2, and so cannot be the one who installs it"):
+        update_installation(vault, eva, roster=force.roster(2))
+    assert vault.roster.number == 1
+
+
 def test_packs_that_keep_apart_what_somebody_combines_are_refused(found_vault: FoundVault) -> None:
     vault, force = found_vault({"eva": ["data-protection", "auditor"]})
     eva = force.session(vault, "eva")

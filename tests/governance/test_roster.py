@@ -275,9 +275,7 @@ def test_a_passphrase_can_be_changed(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cheap_scrypt")
 def test_a_key_file_is_taken_for_nothing_else(tmp_path: Path) -> None:
     new_person("ada", tmp_path / "ada", "old")
-    with pytest.raises(
-        KeyFileError, match=r"expected one of kind organisation, got one of kind person \(ada\)"
-    ):
+    with pytest.raises(KeyFileError, match=r"expected one of kind organisation, got one of kind person \(ada\)"):
         unlock_root(tmp_path / "ada.key", "old")
     with pytest.raises(KeyFileError, match="expected 32 bytes of key, got 64; was it made by another version"):
         open_key(tmp_path / "ada.key", "old", "person", 32)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lfr_kernel import __version__
+from lfr_kernel.cli.audit import audit
 from lfr_kernel.cli.check import check
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.installation import installation
@@ -120,8 +121,13 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
 
 
-for command in (check, plugins, org, person, installation, session):
-    cli.add_command(command)
+cli.add_command(audit)
+cli.add_command(check)
+cli.add_command(installation)
+cli.add_command(org)
+cli.add_command(person)
+cli.add_command(plugins)
+cli.add_command(session)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

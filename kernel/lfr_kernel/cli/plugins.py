@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plugins"]
 
-STAGES = ("camera", "detector", "tracker", "embedder", "index", "sink", "retention", "command")
+STAGES = ("camera", "detector", "tracker", "embedder", "index", "sink", "anchor", "retention", "command")
 OPTIONS_INDENT = 6
 
 

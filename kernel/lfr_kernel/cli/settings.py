@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_config", "refresh", "settings_reference", "toml_of", "with_reference"]
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
-STAGES = ("camera", "detector", "tracker", "embedder", "index", "sink", "retention")
+STAGES = ("camera", "detector", "tracker", "embedder", "index", "sink", "anchor", "retention")
 
 
 def describe_config(config: type[msgspec.Struct]) -> list[dict[str, Any]]:

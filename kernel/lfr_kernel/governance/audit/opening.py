@@ -27,6 +27,7 @@ REASONS = {
     "SQLITE_BUSY": f"another process held it for more than {BUSY_S:.0f} s: see which one has it open",
     "SQLITE_CORRUPT": DAMAGED,
     "SQLITE_NOTADB": "it is damaged, or no database: keep it as it is and verify the last export against the anchors",
+    "SQLITE_CANTOPEN": "it cannot be opened: copy it, with its -wal file, to a folder that you can write",
     "SQLITE_READONLY": "it may not be written: see who owns the file and its folder",
 }
 

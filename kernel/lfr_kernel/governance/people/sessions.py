@@ -11,7 +11,7 @@ from msgspec import Struct
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.signing import KeySigner, sign, verify
 from lfr_kernel.governance.people.roles import combined
-from lfr_kernel.governance.people.shift import ends_at, locked_text, state_of
+from lfr_kernel.governance.people.shift import ends_at, state_of
 from lfr_kernel.governance.people.signer import SessionSigner
 from lfr_kernel.governance.people.statements import SESSION, SessionCertificate, moment, written
 
@@ -183,11 +183,10 @@ def _only(vault: Vault) -> str:
 
 def _verified(vault: Vault, name: str, shift: Shift) -> tuple[Member, SessionCertificate]:
     """Return whose session this is and its certificate; what is good no more is destroyed and refused."""
-    claimed, now, used = shift.certificate, vault.clocks(), vault.shifts.used(name)
-    lock = state_of(claimed, shift.started, used, now)
+    claimed, now = shift.certificate, vault.clocks()
+    lock = state_of(claimed, shift.started, vault.shifts.used(name), now)
     if lock is not None:
-        vault.shifts.destroy(name)
-        raise RefusedError(locked_text(claimed, lock, used, now))
+        vault.shifts.refuse(claimed, lock, now)
     try:
         member = vault.member(name)
     except RefusedError:

@@ -1,0 +1,1 @@
+"""Anchors of the audit: to a file on another medium, or onto a screen or paper."""
