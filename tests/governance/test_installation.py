@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -163,6 +164,47 @@ def test_founding_that_fails_can_be_done_again(force: Force, tmp_path: Path, mon
     found(force, tmp_path / "vault")
     with force.open(tmp_path / "vault") as vault:
         assert acts_of(vault) == [("founded", "installation", None)]
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_disk_that_fails_at_any_write_leaves_what_can_be_done_again(
+    force: Force, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    folder, count, sync = tmp_path / "vault", 0, os.fsync
+
+    def fail_once(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fail_once)
+    failures = 0
+    for _ in range(2):
+        try:
+            if not (folder / "request.json").exists():
+                new_installation(folder, "van-3")
+            found(force, folder)
+        except OSError:
+            failures += 1
+    assert failures == (1 if count > at else 0)
+    with force.open(folder) as vault:
+        assert acts_of(vault) == [("founded", "installation", None)]
+
+
+def test_a_vault_without_a_request_is_not_founded(force: Force, tmp_path: Path) -> None:
+    unread = force.roster()
+    with pytest.raises(RefusedError, match=r"vault has no request\.json: first lfr-kernel installation new"):
+        found_installation(
+            tmp_path / "vault",
+            force.root.organisation,
+            certificate=unread,
+            roster=unread,
+            packs=unread,
+            clocks=force.clocks,
+        )
+    assert not (tmp_path / "vault").exists()
 
 
 def test_a_database_is_not_moved_to_another_machine(force: Force, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from governance.vaults import NOON, PACK, Clocks, Force, person_named
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
-from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError, SignatureError
+from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError, SignatureError
 from lfr_kernel.governance.installation import update_installation
 from lfr_kernel.governance.keys.signing import Envelope, key_id, sign, verify
 from lfr_kernel.governance.people.keyfiles import Person, new_person, open_as, read_public, seal_to_operators
@@ -346,11 +346,47 @@ def test_a_revocation_ends_a_running_session(found_vault: FoundVault) -> None:
 
 def test_a_session_counts_no_more_when_its_person_has_another_key(found_vault: FoundVault) -> None:
     vault, force = found_vault()
-    force.session(vault, "dee")
-    eva = force.session(vault, "eva")
+    dee, eva = force.session(vault, "dee"), force.session(vault, "eva")
     update_installation(vault, eva, roster=force.roster(2, dee={"signing": "1" * 64}))
+    with pytest.raises(RefusedError, match="dee has another key on roster 2 than the one that certified this session"):
+        do(vault, "deployment_opened", dee)
     with pytest.raises(SignatureError, match="this session-certificate is not signed by key"):
         open_session(vault, "dee")
+    assert vault.shifts.names() == ["eva"]
+
+
+def test_a_crash_before_the_key_is_kept_leaves_a_chain_that_verifies(
+    found_vault: FoundVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, force = found_vault()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.shifts, "keep", fail)
+        with pytest.raises(OSError, match="No space left"):
+            start_session(vault, force.people["dee"])
+        assert vault.shifts.names() == []
+    do(vault, "deployment_opened", force.session(vault, "dee"))
+    export(vault.database, tmp_path / "log.jsonl")
+    lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert verify_log(lines, [], force.root.organisation.key).findings == []
+
+
+def test_no_key_is_kept_of_a_session_whose_start_could_not_be_written(
+    found_vault: FoundVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, force = found_vault()
+
+    def fail(*_: object, **__: object) -> None:
+        raise AuditError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lfr_kernel.governance.audit.database.Transaction.append", fail)
+        with pytest.raises(AuditError, match="the disk is full"):
+            start_session(vault, force.people["dee"])
+    assert vault.shifts.names() == []
 
 
 def test_a_new_role_counts_at_once_and_one_that_was_taken_away_no_more(found_vault: FoundVault) -> None:

@@ -110,6 +110,8 @@ def found_installation(
         RosterError: a person combines roles that the packs keep apart, or the like.
     """
     keyring = Keyring(folder / KEYS, sealer)
+    if not (folder / REQUEST_FILE).exists():
+        raise RefusedError(f"{folder} has no {REQUEST_FILE}: first lfr-kernel installation new {folder} --name NAME")
     signer = KeySigner("installation", keyring.get(SIGNING))
     request = verify(read_envelope(folder / REQUEST_FILE), REQUEST, Request, [signer.public])
     certified = organisation.certificate(certificate)

@@ -177,7 +177,13 @@ class Vault:
             RefusedError: it is none of their acts, or they may not act any more, or not for this deployment.
         """
         if isinstance(by, SessionSigner):
-            require(act, self.member(by.member.name))
+            member = self.member(by.member.name)
+            if member.signing != by.member.signing:
+                raise RefusedError(
+                    f"{member.name} has another key on roster {self.roster.number} than the one that certified this "
+                    f"session: lfr-kernel session end --as {member.name}, and start another with the new key"
+                )
+            require(act, member)
             bound = by.certificate.deployment
             if bound is not None and deployment is not None and deployment != bound:
                 raise RefusedError(
