@@ -59,9 +59,9 @@ class Clocks:
         ns = int((minutes + 60 * hours + 24 * 60 * days) * 60) * SECOND_NS
         self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + ns, boot_ns=self.now.boot_ns + ns)
 
-    def set_wall(self, *, hours: float) -> None:
+    def set_wall(self, *, minutes: int) -> None:
         """Set the wall clock by so much, back if negative."""
-        self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + int(hours * 3600) * SECOND_NS)
+        self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + minutes * 60 * SECOND_NS)
 
     def reboot(self) -> None:
         """Start the machine again."""
