@@ -27,6 +27,7 @@ from lfr_kernel.messages import (
 from lfr_kernel.runtime import ActorError, Inlet, PermanentError, System
 from lfr_kernel.stages.index import Gallery, IndexHost
 from lfr_kernel.stages.pooling import early_margin_of
+from lfr_kernel.stages.residency import Residency
 from lfr_kernel.testing.fakes import Faults, NumpyIndex, digest_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def a_gallery(*rows: tuple[str, NDArray[np.float32]], digest: str = DIGEST) -> C
     rows = rows or (("ada", ADA), ("bob", BOB))
     templates = np.stack([template for _, template in rows])
     persons = tuple(person for person, _ in rows)
-    return lambda: Gallery(templates=Biometric(templates.copy()), persons=persons, digest=digest, generation=1)
+    listed = partial(Biometric, is_kept=True)
+    return lambda: Gallery(templates=listed(templates.copy()), persons=persons, digest=digest, generation=1)
 
 
 def probe(number: int, template: NDArray[np.float32], passage: str = "p", quality: float = 1.0) -> Probe:
@@ -390,6 +392,38 @@ async def test_a_passage_without_news_is_given_up_and_its_pool_erased(
         await hosted.send(end(2), end(1, "q"))
         await hosted.finish()
         assert len(outcomes(hosted)) == 2
+
+
+async def test_a_passage_is_settled_before_its_first_face_is_kept_too_long(
+    host: HostFunction, lane: TimedLane, clock: VirtualClock, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    residency = Residency(clock.monotonic_ns, bound_s=20)
+    actor = hosted_index(Made(), lane, max_residency_s=20.0, early_margin=0.5)
+    Biometric.watch = residency
+    async with host(actor) as hosted:
+        for number in range(17):
+            await hosted.send(probe(number, STRANGER), probe(number, ADA, "q"))
+            await clock.advance(1)
+        assert not outcomes(hosted)
+        await clock.advance(2)
+        # As things stand: who was over the threshold, though not by the margin, alerts.
+        assert outcomes(hosted) == {"p": NOT_MATCHED, "q": ALERTED}
+        assert matches(hosted) == [("q", "ada")]
+        await hosted.send(probe(17, STRANGER), probe(17, ADA, "q"), loss(0, "unseen"))
+        assert actor.facts().late == 2
+        assert not leftovers(hosted)
+        for match in hosted.caught(Match):
+            match.erase()
+        facts = residency.facts()
+        assert (facts.live, facts.over_bound) == (0, 0)
+        assert facts.max is not None
+        assert 17_000 <= facts.max <= 20_000
+        await clock.advance(30)
+        assert "unseen" not in outcomes(hosted), "of which no face came"
+        await hosted.send(end(18), end(18, "q"), end(1, "unseen"))
+        await hosted.finish()
+        assert len(outcomes(hosted)) == 3
+    Biometric.watch = None
 
 
 async def test_at_the_end_of_the_input_everything_is_settled(host: HostFunction, lane: TimedLane) -> None:
