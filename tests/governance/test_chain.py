@@ -372,5 +372,5 @@ class ChainMachine(RuleBasedStateMachine):
         assert sum("was rewritten" in one for one in anchored) == len(behind)
 
 
-ChainMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+ChainMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestChain = ChainMachine.TestCase
