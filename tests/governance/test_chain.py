@@ -366,11 +366,11 @@ class ChainMachine(RuleBasedStateMachine):
         again = signed_anew(lines, self.log.machine)
         covered = [number for number, act in enumerate(self.acts, 1) if act == "checkpoint" and number > place]
         found = verify(again, [], self.log.root).findings
-        assert all(any(f"entry {number} " in one for one in found) for number in covered)
+        assert all(any(re.search(rf"entry {number}\b", one) for one in found) for number in covered)
         behind = [k for k, (number, _) in enumerate(self.anchors, 1) if number > place]
         anchored = verify(again, [line for _, line in self.anchors], self.log.root).findings
         assert sum("was rewritten" in one for one in anchored) == len(behind)
 
 
-ChainMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+ChainMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestChain = ChainMachine.TestCase
