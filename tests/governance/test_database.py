@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -16,6 +17,7 @@ import pytest
 
 from governance.logbook import Clock, Logbook
 from lfr_kernel.governance.audit.chain import NOTHING
+from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
 from lfr_kernel.governance.audit.database import Database, note_recovery
 from lfr_kernel.governance.audit.export import export, lines_of
 from lfr_kernel.governance.audit.journal import Tail, tail_of, wal_of
@@ -261,6 +263,7 @@ def test_what_was_deleted_is_in_no_file_after_a_scrub(log: Logbook) -> None:
     log.database.scrub()
     log.database.scrub()
     assert wal_of(log.database.path).stat().st_size == 0
+    assert log.database.query("PRAGMA freelist_count") == [(0,)]
     assert not [path for path in log.folder.rglob("*") if path.is_file() and canary[:20] in path.read_bytes()]
 
 
@@ -419,6 +422,49 @@ def test_a_log_of_an_earlier_round_is_no_unclean_end(log: Logbook) -> None:
     log.act()  # overwrites the beginning of the log; longer leftovers of the earlier round lie behind it
     assert tail_of(log.database.path) is Tail.COMPLETE
     assert not log.database.query("SELECT * FROM recovery")
+
+
+ENDLESS = """
+import itertools, sys
+from pathlib import Path
+from governance.logbook import Clock
+from lfr_kernel.governance.audit.checkpoints import checkpoint
+from lfr_kernel.governance.audit.database import Database
+from lfr_kernel.governance.keys.keyring import Keyring
+from lfr_kernel.governance.keys.signing import KeySigner
+machine = KeySigner("installation", bytes.fromhex(sys.argv[2]))
+keyring = Keyring(Path(sys.argv[1]).parent / "keys")
+with Database(Path(sys.argv[1]), clocks=Clock()) as database:
+    for number in itertools.count():
+        with database.transaction() as transaction:
+            entry = transaction.append("tested", signer=machine, facts={"long": "x" * 3000})
+            if number % 5 == 4:
+                entry = checkpoint(transaction, keyring)
+        print(entry.number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_point_it_keeps_every_act_that_was_acknowledged(log: Logbook, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  (a test's, repeatable)
+    tests = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+    command = [sys.executable, "-c", ENDLESS, str(log.database.path), log.machine._key.private_bytes_raw().hex()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as writer:  # noqa: S603
+        assert writer.stdout is not None
+        for _ in range(chance.randrange(1, 40)):
+            line = writer.stdout.readline()
+        for _ in range(chance.randrange(20_000)):  # a little way into whatever it is doing now
+            pass
+        writer.kill()
+        acknowledged = int([line, *writer.stdout.read().split()][-1])
+    log.database.close()
+    log.database = Database(log.database.path, clocks=log.clock)
+    note_recovery(log.database, log.machine)
+    tidy_checkpoints(log.database, log.keyring)
+    log.checkpoint()
+    assert log.database.head()[0] > acknowledged
+    assert verify(log.lines(), [], log.root).findings == []
 
 
 # --- exports --------------------------------------------------------------------------------------------------------

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from governance.logbook import INSTALLATION, Logbook, body_of, changed, signed_anew
+from governance.logbook import INSTALLATION, Logbook, body_of, changed, line_of, signed_anew
 from lfr_kernel.governance.audit import verifier
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import Result, verify
@@ -283,6 +286,19 @@ def test_a_roster_by_anybody_but_the_organisation(log: Logbook) -> None:
 def test_a_statement_signed_for_another_purpose_is_no_roster(log: Logbook) -> None:
     log.act("roster_installed", facts={"roster": sign("packs", {"number": 2, "people": []}, log.organisation)})
     assert "its roster is not signed by" in check(log).findings[0]
+
+
+@pytest.mark.parametrize(
+    ("fact", "kind"), [("certificate", "installation-certificate"), ("roster", "roster"), ("packs", "packs")]
+)
+def test_what_a_log_is_founded_on_is_signed_by_the_organisation(log: Logbook, fact: str, kind: str) -> None:
+    outer = json.loads(log.lines()[0])
+    body = json.loads(outer["body"])
+    statement = json.loads(base64.b64decode(body["facts"][fact]["payload"]))
+    body["facts"][fact] = msgspec.to_builtins(sign(kind, statement, log.machine))
+    forged = signed_anew([line_of(json.dumps(body), outer["sig"])], log.machine)
+    (finding,) = check(log, forged).findings
+    assert f"its {kind} is not signed by {log.root}" in finding
 
 
 def test_a_log_is_founded_once(log: Logbook) -> None:
