@@ -94,8 +94,9 @@ class Force:
         return self.root.sign_packs(packs or self.packs, issued)
 
     def found(self, folder: Path) -> Path:
-        """Make and found a vault."""
-        new_installation(folder, "van-3")
+        """Make and found a vault, or go on where that was broken off."""
+        if not (folder / "request.json").exists():
+            new_installation(folder, "van-3")
         found_installation(
             folder,
             self.root.organisation,

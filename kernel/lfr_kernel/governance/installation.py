@@ -67,7 +67,10 @@ def new_installation(folder: Path, name: str, sealer: Sealer | None = None) -> R
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The folder may be one that somebody made before, for everybody to read.
         folder.chmod(0o700)
-        found = sorted(one.name for one in folder.iterdir() if one.name != KEYS)
+        # What a crash left of an earlier try is in nobody's way.
+        found = sorted(
+            one.name for one in folder.iterdir() if one.name != KEYS and not one.name.startswith(f".{REQUEST_FILE}.")
+        )
     except OSError as error:
         raise KeyFileError(f"{folder}: expected a folder that can be made, got: {error.strerror}") from None
     if found:

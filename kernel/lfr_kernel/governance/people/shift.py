@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import Instant
-from lfr_kernel.governance.keys.files import destroy_file, read_secret, write_whole
+from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, write_whole
 from lfr_kernel.governance.keys.signing import Envelope  # noqa: TC001  (msgspec resolves the annotations when it decodes)
 from lfr_kernel.governance.people.statements import SessionCertificate, moment, written
 
@@ -138,6 +138,9 @@ class ShiftFolder:
         """
         path = self._folder / f"{name}{SESSION}"
         if name not in self.names():
+            return None
+        if is_destroyed(path.read_bytes()):
+            self.destroy(name)
             return None
         try:
             return msgspec.json.decode(read_secret(path), type=Shift)
