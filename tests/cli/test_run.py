@@ -22,6 +22,10 @@ def test_a_run_prints_one_json_object_and_nothing_else_on_stdout(lfr: Callable[.
     assert summary["profile"] == "board"
     assert summary["permit"].startswith("demo")
     assert summary["passages"] == {"seen": 1, "alerted": 1, "not_matched": 0, "lost": {}, "open": 0}
+    lived = summary["biometric_residency_ms"]
+    assert lived["count"] > 25
+    assert 0 < lived["p50"] <= lived["p95"] <= lived["max"] < lived["bound"] == 300_000
+    assert (lived["live"], lived["oldest"], lived["over_bound"]) == (0, None, 0)
     assert summary["frames"] == {"read": 25, "processed": 25, "dropped": {}}
     assert summary["faces"] == 25
     assert summary["fps"] > 0

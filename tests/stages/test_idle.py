@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import numpy as np
 import pytest
+from tests.stages.conftest import TimedLane
 
 from lfr_kernel.messages import Faces, Frame, Probe, ProbeRequest
 from lfr_kernel.runtime import CallAbandonedError, SystemClock, ThreadLane
 from lfr_kernel.stages import idle
 from lfr_kernel.stages.detector import SIZES, DetectorHost
 from lfr_kernel.stages.embedder import EmbedderHost
-from lfr_kernel.stages.idle import BlankPicture, IdleSpells, call_on_every_worker
+from lfr_kernel.stages.idle import TRIES, BlankPicture, IdleSpells, call_on_every_worker
 from lfr_kernel.stages.tracker import TrackEnded, TrackerHost, TrackUpdate
 from lfr_kernel.testing.fakes import (
     CROP_SIZE,
@@ -33,7 +34,7 @@ from lfr_kernel.testing.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.stages.conftest import HostFunction, TimedLane
+    from tests.stages.conftest import HostFunction
 
     from lfr_kernel.messages import Biometric
     from lfr_kernel.testing import VirtualClock
@@ -236,7 +237,7 @@ async def test_every_worker_makes_a_call_and_all_at_the_same_time(threads: Threa
         together.wait(10)
         workers.add(threading.get_ident())
 
-    await call_on_every_worker(threads, call, overlapping=3, deadline_s=30)
+    assert await call_on_every_worker(threads, call, overlapping=3, deadline_s=30)
     assert len(workers) == 3
 
 
@@ -254,15 +255,14 @@ async def test_calls_that_may_not_overlap_come_one_after_the_other_in_every_work
 
 
 async def test_a_worker_that_is_held_up_is_not_waited_for(threads: ThreadLane) -> None:
-    held, calls = threading.Event(), []
+    held, calls = threading.Event(), list[int]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(partial(threads.run, held.wait, deadline_s=30))
         await anyio.lowlevel.checkpoint()
-        tasks.start_soon(partial(call_on_every_worker, threads, partial(calls.append, 1), overlapping=3, deadline_s=30))
         with anyio.fail_after(10):
-            while len(calls) < 2:
-                await anyio.lowlevel.checkpoint()
+            did_all = await call_on_every_worker(threads, partial(calls.append, 1), overlapping=3, deadline_s=30)
         held.set()
+    assert not did_all
     assert len(calls) == 3
 
 
@@ -300,6 +300,21 @@ def test_a_spell_begins_when_the_last_work_ends() -> None:
     clock.now_ns += 1
     assert spells.is_due(clock)
     assert not spells.is_due(clock)
+
+
+async def test_a_host_tries_a_few_times_to_have_every_worker(
+    host: HostFunction, clock: VirtualClock, a_frame: Callable[..., Frame], picture: FakePicture
+) -> None:
+    seen: list[Any] = []
+    # Without threads its two workers never meet.
+    lane = TimedLane(clock, workers=2)
+    async with host(hosted_detector(lane, seen)) as hosted:
+        await hosted.send(a_frame(0, picture))
+        await clock.advance(60)
+        assert seen == ["frame"] + [picture.size] * 2 * TRIES
+        await hosted.send(a_frame(1, picture))
+        await clock.advance(60)
+        assert len(seen) == 2 * (1 + 2 * TRIES)
 
 
 def test_a_blank_picture_is_black_all_over() -> None:

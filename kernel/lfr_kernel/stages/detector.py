@@ -53,7 +53,8 @@ class Detector(Protocol):
     """Finds faces. One instance, shared by all cameras; calls run on the compute lane.
 
     An exception from `detect` loses that picture and restarts the stage: `close`, then a new instance. An instance
-    whose call hung is left behind without `close`, which could crash.
+    whose call hung is left behind without `close`, which could crash. When there is nothing to do a blank picture
+    comes, to overwrite its buffers; an exception is ignored then.
     """
 
     max_concurrency: int
@@ -213,7 +214,7 @@ class DetectorHost(Actor):
             return
         detector, blanks = self._detector, [BlankPicture(size) for size in self._sizes]
         try:
-            await call_on_every_worker(
+            did_all = await call_on_every_worker(
                 self._lane,
                 lambda: [detector.detect(blank) for blank in blanks],
                 overlapping=self.concurrency,
@@ -222,6 +223,8 @@ class DetectorHost(Actor):
         except BaseException:
             self._is_hung = True  # as in `handle`: what the plugin itself raises does not come here
             raise
+        if not did_all:
+            self._spells.try_again(self.clock)
 
     async def teardown(self) -> None:
         """Close the plugin, unless a call of it hangs."""

@@ -36,7 +36,8 @@ class Embedder(Protocol):
     """Turns aligned crops into templates. One instance; calls run on the compute lane.
 
     An exception from `embed` loses those crops (a batch is first retried one by one) and restarts the stage: `close`,
-    then a new instance. An instance whose call hung is left behind without `close`, which could crash.
+    then a new instance. An instance whose call hung is left behind without `close`, which could crash. Blank crops come
+    when there is nothing to do, to overwrite its buffers; an exception is ignored then.
     """
 
     max_concurrency: int
@@ -249,7 +250,7 @@ class EmbedderHost(Actor):
         if self._embedder is None or not self._spells.is_due(self.clock):
             return
         try:
-            await call_on_every_worker(
+            did_all = await call_on_every_worker(
                 self._lane,
                 partial(_embed_nothing, self._embedder),
                 overlapping=self.concurrency,
@@ -258,6 +259,8 @@ class EmbedderHost(Actor):
         except BaseException:
             self._is_hung = True  # as in `handle_batch`: what the plugin itself raises does not come here
             raise
+        if not did_all:
+            self._spells.try_again(self.clock)
 
     async def teardown(self) -> None:
         """Close the plugin, unless a call of it hangs."""

@@ -27,6 +27,8 @@ IDLE_S = 1.0
 """How long there must have been nothing to do."""
 LOOK_S = 0.5
 """How often a host looks whether it is idle."""
+TRIES = 3
+"""How often a host tries to have all workers at once."""
 MEET_S = 0.25
 """How long a worker waits for the others. It may have to wait for a call to end, and must not hold up work for long."""
 
@@ -56,7 +58,7 @@ class IdleSpells:
     """Tells one host when a spell without work has lasted `IDLE_S`: once a spell, and never before any work."""
 
     def __init__(self) -> None:
-        self._working = 0
+        self._working = self._tries = 0
         self._last_ns: int | None = None
 
     @contextmanager
@@ -67,6 +69,7 @@ class IdleSpells:
             yield
         finally:
             self._working -= 1
+            self._tries = 0
             self._last_ns = clock.monotonic_ns()
 
     def is_due(self, clock: Clock) -> bool:
@@ -74,10 +77,16 @@ class IdleSpells:
         if self._working or self._last_ns is None or clock.monotonic_ns() - self._last_ns < IDLE_S * 1e9:
             return False
         self._last_ns = None
+        self._tries += 1
         return True
 
+    def try_again(self, clock: Clock) -> None:
+        """Hear that not every worker took part: this spell is due once more after another `IDLE_S`, a few times."""
+        if self._last_ns is None and self._tries < TRIES:
+            self._last_ns = clock.monotonic_ns()
 
-async def call_on_every_worker(lane: Lane, call: Callable[[], object], *, overlapping: int, deadline_s: float) -> None:
+
+async def call_on_every_worker(lane: Lane, call: Callable[[], object], *, overlapping: int, deadline_s: float) -> bool:
     """Let every worker of a lane make a call, at the same time as far as calls may overlap. What they raise is ignored.
 
     Args:
@@ -85,6 +94,9 @@ async def call_on_every_worker(lane: Lane, call: Callable[[], object], *, overla
         call: what each calls.
         overlapping: how many calls may overlap.
         deadline_s: for one call.
+
+    Returns:
+        Whether every worker took part; when one was held up, another may have called twice.
 
     Raises:
         CallAbandonedError: a call hung.
@@ -110,3 +122,4 @@ async def call_on_every_worker(lane: Lane, call: Callable[[], object], *, overla
             tasks.start_soon(one)
     if failures:
         raise failures[0]
+    return not meeting.broken

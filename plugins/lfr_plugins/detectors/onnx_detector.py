@@ -107,7 +107,7 @@ class OnnxDetector:
 
     Calls may overlap where the device allows it: they share one session, usually with one thread a run, and the
     anchors, which are read only. Input buffers belong to the thread that runs the call and are overwritten by its next
-    picture.
+    picture; the host sends a blank one when it has nothing to do.
 
     Args:
         config: see `OnnxDetectorConfig`.

@@ -26,7 +26,7 @@ class OnnxEmbedder:
     Calls may overlap where the device allows it: they share one session, usually with one thread a run. The normalised
     crops lie in a buffer of the thread that runs the call, and are overwritten when the call ends; the runtime writes
     the templates straight into the caller's array. What the layers in between leave behind stays in the runtime's
-    memory until its next run.
+    memory until its next run; the host makes one with blank crops when it has nothing to do.
 
     Args:
         config: see `OnnxEmbedderConfig`.
