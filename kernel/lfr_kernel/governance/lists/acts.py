@@ -41,8 +41,8 @@ def expect_signed_pack(vault: Vault, pack: LoadedPack) -> None:
     if pack.digest not in {one.digest for one in known}:
         raise RefusedError(
             f"rule pack {pack.pack.name} ({pack.origin}) is none of those that {vault.organisation.name} signed for "
-            f"this installation: {', '.join(one.name for one in known)}; take one of these, or have this one signed and "
-            "installed"
+            f"this installation: {', '.join(one.name for one in known)}; take one of these, or have this one "
+            "signed and installed"
         )
 
 
