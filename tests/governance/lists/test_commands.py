@@ -159,6 +159,20 @@ def test_without_a_vault_verify_says_what_it_did_not_verify(built: Site) -> None
     assert "not verified without a vault: whose keys these are, and whether it opens" in out
 
 
+def test_names_reasons_and_faces_are_in_no_file_that_is_left_behind(built: Site) -> None:
+    found = ListFile.open(built.out)
+    row = found.row(found.open_key(built.vault.open_sealed_key()), 0)
+    secrets = [row.template[:64], row.portrait[200:264]]
+    for text in ("obama", "warrant 17", "Supt. Grey", "stop and identify"):
+        secrets += [text.encode(), text.encode("utf-16-le")]
+    left = [built.out, *(path for path in built.vault.folder.rglob("*") if path.is_file())]
+    assert len(left) > 5
+    for path in left:
+        content = path.read_bytes()
+        assert not any(secret in content for secret in secrets), path
+    assert not [path for path in built.folder.iterdir() if path.name.startswith(".")], "and nothing is left over"
+
+
 def test_a_changed_list_is_refused(built: Site) -> None:
     content = bytearray(built.out.read_bytes())
     content[-1] ^= 1
