@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,47 @@ def test_founding_that_fails_can_be_done_again(force: Force, tmp_path: Path, mon
         assert acts_of(vault) == [("founded", "installation", None)]
 
 
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_disk_that_fails_at_any_write_leaves_what_can_be_done_again(
+    force: Force, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    folder, count, sync = tmp_path / "vault", 0, os.fsync
+
+    def fail_once(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fail_once)
+    failures = 0
+    for _ in range(2):
+        try:
+            if not (folder / "request.json").exists():
+                new_installation(folder, "van-3")
+            found(force, folder)
+        except OSError:
+            failures += 1
+    assert failures == (1 if count > at else 0)
+    with force.open(folder) as vault:
+        assert acts_of(vault) == [("founded", "installation", None)]
+
+
+def test_a_vault_without_a_request_is_not_founded(force: Force, tmp_path: Path) -> None:
+    unread = force.roster()
+    with pytest.raises(RefusedError, match=r"vault has no request\.json: first lfr-kernel installation new"):
+        found_installation(
+            tmp_path / "vault",
+            force.root.organisation,
+            certificate=unread,
+            roster=unread,
+            packs=unread,
+            clocks=force.clocks,
+        )
+    assert not (tmp_path / "vault").exists()
+
+
 def test_a_database_is_not_moved_to_another_machine(force: Force, tmp_path: Path) -> None:
     one, two = force.found(tmp_path / "one"), force.found(tmp_path / "two")
     shutil.copy(one / "vault.db", two / "vault.db")
@@ -238,6 +280,17 @@ def test_an_update_is_whole_or_nothing(found_vault: FoundVault) -> None:
     assert acts_of(vault) == before
     with pytest.raises(RefusedError, match="expected a roster, packs, or both"):
         update_installation(vault, eva)
+
+
+def test_nobody_installs_their_own_end(found_vault: FoundVault) -> None:
+    vault, force = found_vault()
+    eva = force.session(vault, "eva")
+    with pytest.raises(RefusedError, match="the keys of eva were revoked on 2030-06-01T12:00:00Z"):
+        update_installation(vault, eva, roster=force.roster(2, eva={"revoked": NOON}))
+    del force.people["eva"]
+    with pytest.raises(RefusedError, match="eva is not on roster 2, and so cannot be the one who installs it"):
+        update_installation(vault, eva, roster=force.roster(2))
+    assert vault.roster.number == 1
 
 
 def test_packs_that_keep_apart_what_somebody_combines_are_refused(found_vault: FoundVault) -> None:

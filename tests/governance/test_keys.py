@@ -207,6 +207,27 @@ def test_a_destroyed_file_is_overwritten_first(tmp_path: Path) -> None:
     assert not destroy_file(path)
 
 
+def test_what_a_crash_left_of_a_secret_is_destroyed_with_it(tmp_path: Path) -> None:
+    path, left, link = tmp_path / "a.key", tmp_path / ".a.key.17.tmp", tmp_path / "link"
+    other = tmp_path / ".ab.key.17.tmp"
+    for one in (path, left, other):
+        one.write_bytes(b"secret")
+    link.hardlink_to(left)
+    assert destroy_file(path)
+    assert link.read_bytes() == bytes(6)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".ab.key.17.tmp", "link"]
+
+
+def test_a_key_whose_destruction_was_broken_off_is_no_key(tmp_path: Path) -> None:
+    ring = Keyring(tmp_path)
+    ring.make("text-7")
+    (tmp_path / "text-7.key").write_bytes(bytes(32))
+    assert not ring.has("text-7")
+    with pytest.raises(KeyFileError, match=r"text-7\.key was destroyed: nothing but zeros is left of it"):
+        ring.get("text-7")
+    assert ring.destroy("text-7")
+
+
 def test_a_keyring_keeps_each_key_in_a_file_of_its_own(tmp_path: Path) -> None:
     ring = Keyring(tmp_path / "keys")
     assert not ring.has("deployment-1")

@@ -154,6 +154,11 @@ file = "ben.pub"
 roles = []
 expires = "later"
 mail = "b@example.org"
+[[people]]
+name = "cem"
+file = "cem.pub"
+roles = ["reviewer"]
+expires = 2031-01-01T00:00:00Z
 """
     with pytest.raises(RosterError) as refused:
         read_roster(write(text), NOON)
@@ -167,6 +172,7 @@ mail = "b@example.org"
         "people[1].mail: unknown key",
         "people[1].roles: expected",
         "people[1].expires: expected a date and time",
+        "people[2].file: public keys ",
     ):
         assert place in found
 
@@ -197,8 +203,8 @@ def test_two_people_do_not_share_a_name_or_a_key(write: Callable[[str], Path]) -
     with pytest.raises(RosterError) as refused:
         read_roster(write(f"number = 1\n{ADA}{twin}expires = 2031-01-01T00:00:00Z\n"), NOON)
     assert refused.value.problems == (
-        "people[1]: expected a name of its own for ADA, got that of ada: whose act it was could not be told",
-        "people[1]: expected a signing key of its own for ADA, got that of ada: whose act it was could not be told",
+        "expected a name of its own for ADA, got that of ada: whose act it was could not be told",
+        "expected a signing key of its own for ADA, got that of ada: whose act it was could not be told",
     )
 
 
@@ -275,9 +281,7 @@ def test_a_passphrase_can_be_changed(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cheap_scrypt")
 def test_a_key_file_is_taken_for_nothing_else(tmp_path: Path) -> None:
     new_person("ada", tmp_path / "ada", "old")
-    with pytest.raises(
-        KeyFileError, match=r"expected one of kind organisation, got one of kind person \(ada\)"
-    ):
+    with pytest.raises(KeyFileError, match=r"expected one of kind organisation, got one of kind person \(ada\)"):
         unlock_root(tmp_path / "ada.key", "old")
     with pytest.raises(KeyFileError, match="expected 32 bytes of key, got 64; was it made by another version"):
         open_key(tmp_path / "ada.key", "old", "person", 32)

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.vaults import NOON, PACK, Clocks, Force, person_named
-from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError, SignatureError
+from lfr_kernel.governance.audit.export import export
+from lfr_kernel.governance.audit.verifier import verify as verify_log
+from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError, SignatureError
 from lfr_kernel.governance.installation import update_installation
 from lfr_kernel.governance.keys.signing import Envelope, key_id, sign, verify
 from lfr_kernel.governance.people.keyfiles import Person, new_person, open_as, read_public, seal_to_operators
@@ -143,26 +145,41 @@ def test_looking_is_no_use(found_vault: FoundVault) -> None:
         open_session(vault, "dee")
 
 
-def test_setting_the_wall_clock_neither_locks_nor_prolongs(found_vault: FoundVault) -> None:
+def test_setting_the_wall_clock_back_does_not_prolong_a_session(found_vault: FoundVault) -> None:
     vault, force = found_vault()
     dee = force.session(vault, "dee")
-    force.clocks.set_wall(hours=-5)
-    do(vault, "deployment_opened", dee)
     for _ in range(24):
         force.clocks.pass_(minutes=29)
+        force.clocks.set_wall(minutes=-10)
         do(vault, "deployment_opened", dee)
     force.clocks.pass_(minutes=29)
     with pytest.raises(
         RefusedError,
-        match=r"the session of dee has lasted the 12 h it was given, by the boot clock; its key is destroyed",
+        match="the session of dee has lasted the 12 h it was given, by the boot clock; its key is",
     ):
         do(vault, "deployment_opened", dee)
+    assert vault.shifts.names() == []
+
+
+def test_before_its_start_a_session_signs_nothing_until_the_clock_is_put_right(found_vault: FoundVault) -> None:
+    vault, force = found_vault()
+    dee = force.session(vault, "dee")
+    force.clocks.set_wall(minutes=-5)
+    with pytest.raises(
+        RefusedError,
+        match="the clock says 2030-06-01T11:55:00Z, and the session of dee started on 2030-06-01T12:00:00Z: the clock",
+    ):
+        do(vault, "deployment_opened", dee)
+    force.clocks.set_wall(minutes=5)
+    do(vault, "deployment_opened", dee)
+    force.clocks.set_wall(minutes=-5)
+    start_session(vault, force.people["dee"])
 
 
 def test_a_session_is_over_at_its_end_by_the_wall_clock(found_vault: FoundVault) -> None:
     vault, force = found_vault()
     force.session(vault, "dee")
-    force.clocks.set_wall(hours=12)
+    force.clocks.set_wall(minutes=12 * 60)
     with pytest.raises(RefusedError, match="the session of dee ended on"):
         open_session(vault, "dee")
 
@@ -203,9 +220,10 @@ def test_a_session_signs_exactly_as_long_as_neither_clock_objects(idle: int, wor
     clocks.pass_(minutes=worked)
     used = clocks()
     clocks.pass_(minutes=idle)
-    clocks.set_wall(hours=wall / 60)
-    by_clocks = max(worked + idle, worked + idle + wall)
-    expected = Lock.OVER if by_clocks >= 12 * 60 else Lock.IDLE if idle > 30 else None
+    clocks.set_wall(minutes=wall)
+    by_boot, by_wall = worked + idle, worked + idle + wall
+    behind = Lock.BEHIND if by_wall < 0 else None
+    expected = Lock.OVER if max(by_boot, by_wall) >= 12 * 60 else Lock.IDLE if idle > 30 else behind
     assert state_of(certificate, started, used, clocks()) is expected
 
 
@@ -328,11 +346,47 @@ def test_a_revocation_ends_a_running_session(found_vault: FoundVault) -> None:
 
 def test_a_session_counts_no_more_when_its_person_has_another_key(found_vault: FoundVault) -> None:
     vault, force = found_vault()
-    force.session(vault, "dee")
-    eva = force.session(vault, "eva")
+    dee, eva = force.session(vault, "dee"), force.session(vault, "eva")
     update_installation(vault, eva, roster=force.roster(2, dee={"signing": "1" * 64}))
+    with pytest.raises(RefusedError, match="dee has another key on roster 2 than the one that certified this session"):
+        do(vault, "deployment_opened", dee)
     with pytest.raises(SignatureError, match="this session-certificate is not signed by key"):
         open_session(vault, "dee")
+    assert vault.shifts.names() == ["eva"]
+
+
+def test_a_crash_before_the_key_is_kept_leaves_a_chain_that_verifies(
+    found_vault: FoundVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, force = found_vault()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.shifts, "keep", fail)
+        with pytest.raises(OSError, match="No space left"):
+            start_session(vault, force.people["dee"])
+        assert vault.shifts.names() == []
+    do(vault, "deployment_opened", force.session(vault, "dee"))
+    export(vault.database, tmp_path / "log.jsonl")
+    lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert verify_log(lines, [], force.root.organisation.key).findings == []
+
+
+def test_no_key_is_kept_of_a_session_whose_start_could_not_be_written(
+    found_vault: FoundVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, force = found_vault()
+
+    def fail(*_: object, **__: object) -> None:
+        raise AuditError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lfr_kernel.governance.audit.database.Transaction.append", fail)
+        with pytest.raises(AuditError, match="the disk is full"):
+            start_session(vault, force.people["dee"])
+    assert vault.shifts.names() == []
 
 
 def test_a_new_role_counts_at_once_and_one_that_was_taken_away_no_more(found_vault: FoundVault) -> None:
@@ -422,6 +476,30 @@ def test_sessions_can_be_shown(found_vault: FoundVault) -> None:
     assert shown["dee"].locked is not None
     assert shown["dee"].locked.startswith("the session of dee is locked: idle 35 min, limit 30")
     assert [one.person for one in show_sessions(vault)] == ["eva"]
+
+
+def test_an_outsider_can_verify_a_day_of_sessions(found_vault: FoundVault, tmp_path: Path) -> None:
+    vault, force = found_vault()
+    dee = force.session(vault, "dee", deployment=7)
+    do(vault, "deployment_opened", dee, deployment=7)
+    hand_over(vault, None, force.people["eva"])
+    force.clocks.pass_(hours=0.4)
+    update_installation(
+        vault,
+        open_session(vault, None),
+        roster=force.roster(2, dee={"revoked": NOON}),
+        packs=force.signed_packs(issued=NOON + dt.timedelta(hours=1)),
+    )
+    force.session(vault, "ada")
+    end_session(vault, "eva")
+    force.clocks.pass_(hours=11)
+    with pytest.raises(RefusedError, match="locked"):
+        open_session(vault, "ada")
+    assert export(vault.database, tmp_path / "log.jsonl") == 9
+    lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    result = verify_log(lines, [], force.root.organisation.key)
+    assert result.findings == []
+    assert result.entries == 9
 
 
 @pytest.mark.usefixtures("cheap_scrypt")

@@ -59,9 +59,9 @@ class Clocks:
         ns = int((minutes + 60 * hours + 24 * 60 * days) * 60) * SECOND_NS
         self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + ns, boot_ns=self.now.boot_ns + ns)
 
-    def set_wall(self, *, hours: float) -> None:
+    def set_wall(self, *, minutes: int) -> None:
         """Set the wall clock by so much, back if negative."""
-        self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + int(hours * 3600) * SECOND_NS)
+        self.now = msgspec.structs.replace(self.now, utc_ns=self.now.utc_ns + minutes * 60 * SECOND_NS)
 
     def reboot(self) -> None:
         """Start the machine again."""
@@ -94,8 +94,9 @@ class Force:
         return self.root.sign_packs(packs or self.packs, issued)
 
     def found(self, folder: Path) -> Path:
-        """Make and found a vault."""
-        new_installation(folder, "van-3")
+        """Make and found a vault, or go on where that was broken off."""
+        if not (folder / "request.json").exists():
+            new_installation(folder, "van-3")
         found_installation(
             folder,
             self.root.organisation,

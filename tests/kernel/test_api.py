@@ -20,8 +20,12 @@ def test_every_name_is_there_and_every_class_and_function_is_documented() -> Non
 
 
 def test_the_contract_of_every_stage_is_there() -> None:
-    contracts = {"Camera", "Detector", "Tracker", "Embedder", "Index", "AlertSink", "AnchorSink", "Retention"}
-    declarations = {f"{one.removeprefix('Alert')}Plugin" for one in contracts} | {"CommandPlugin"}
+    contracts = {"Camera", "Detector", "Tracker", "Embedder", "Index", "AlertSink", "Retention"}
+    declarations = {f"{one.removeprefix('Alert')}Plugin" for one in contracts} | {
+        "CommandPlugin",
+        "AnchorSink",
+        "AnchorPlugin",
+    }
     assert contracts | declarations | {"API_VERSION", "hookimpl", "NoConfig", "Plugin"} <= set(api.__all__)
 
 

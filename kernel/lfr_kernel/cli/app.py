@@ -122,8 +122,14 @@ def cli(ctx: click.Context, path: str | None, duration: float | None, *, as_json
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug))
 
 
-for command in (audit, check, plugins, org, person, installation, session, watchlist):
-    cli.add_command(command)
+cli.add_command(audit)
+cli.add_command(check)
+cli.add_command(installation)
+cli.add_command(org)
+cli.add_command(person)
+cli.add_command(plugins)
+cli.add_command(session)
+cli.add_command(watchlist)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

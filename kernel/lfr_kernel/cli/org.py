@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, passphrase_of, passphrase_option
+from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.envelopes import read_envelope, write_envelope
 from lfr_kernel.governance.people.organisation import KEY_FILE, PUBLIC_FILE, Root, new_organisation, unlock_root
 from lfr_kernel.governance.people.packs import read_pack
@@ -76,7 +76,7 @@ def init(name: str, folder: Path, passphrase_file: Path | None) -> None:
 @passphrase_option
 def roster(file: Path, root: Path, out: Path, passphrase_file: Path | None) -> None:
     """Sign a roster: who may act, with which keys, in which roles, and until when."""
-    found = read_roster(file, moment(time.time_ns()))
+    found = read_roster(file, moment(read_clocks().utc_ns))
     write_envelope(out, _unlock(root, passphrase_file).sign_roster(found, out))
     _say(("signed ", "dim"), f"roster {found.number}, {len(found.people)} people", (" as ", "dim"), str(out))
 
@@ -93,7 +93,7 @@ def packs(references: tuple[str, ...], root: Path, out: Path, passphrase_file: P
     with them. Where several say something, the strictest counts. A template that nobody has completed is refused.
     """
     found = [read_pack(one) for one in references]
-    write_envelope(out, _unlock(root, passphrase_file).sign_packs(found, moment(time.time_ns())))
+    write_envelope(out, _unlock(root, passphrase_file).sign_packs(found, moment(read_clocks().utc_ns)))
     for one in found:
         _say(("signed ", "dim"), f"{one.name} {one.digest}")
     _say(("as ", "dim"), str(out))
@@ -112,7 +112,7 @@ def certify(request: Path, root: Path, out: Path, passphrase_file: Path | None) 
     """
     asked = read_envelope(request)
     key = _unlock(root, passphrase_file)
-    envelope = key.certify(asked, moment(time.time_ns()))
+    envelope = key.certify(asked, moment(read_clocks().utc_ns))
     write_envelope(out, envelope)
     made = key.organisation.certificate(envelope)
     _say(("certified ", "dim"), f"{made.name}, {made.installation}, key {made.signing}", (" as ", "dim"), str(out))

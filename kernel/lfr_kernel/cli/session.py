@@ -130,6 +130,14 @@ def show(folder: Path, *, as_json: bool) -> None:
     for one in found:
         deployment = "any" if one.deployment is None else str(one.deployment)
         idle = f"{one.idle_s / 60:.0f} of {one.idle_limit_s / 60:g} min"
-        state = Text(one.locked, style="red") if one.locked else Text("unlocked", style="green")
-        table.add_row(Text(one.person), deployment, one.starts, one.ends, idle, state)
+        state = Text("locked", style="red") if one.locked else Text("unlocked", style="green")
+        table.add_row(Text(one.person), deployment, _short(one.starts), _short(one.ends), idle, state)
     console.print(table)
+    for one in found:
+        if one.locked:
+            console.print(Text(one.locked, style="red"), soft_wrap=True)
+
+
+def _short(at: str) -> str:
+    """Return a time to the minute, as it fits six columns into 80 characters."""
+    return f"{at[:10]} {at[11:16]}Z"

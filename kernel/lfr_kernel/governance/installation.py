@@ -15,6 +15,7 @@ from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.keys.envelopes import read_envelope, write_envelope
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.signing import KeySigner, sign, verify
+from lfr_kernel.governance.people.roles import require_good
 from lfr_kernel.governance.people.roster import RosterError, problems_of
 from lfr_kernel.governance.people.statements import REQUEST, Request, written
 from lfr_kernel.governance.vault import DATABASE, KEYS, SEALING, SIGNING
@@ -66,7 +67,10 @@ def new_installation(folder: Path, name: str, sealer: Sealer | None = None) -> R
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The folder may be one that somebody made before, for everybody to read.
         folder.chmod(0o700)
-        found = sorted(one.name for one in folder.iterdir() if one.name != KEYS)
+        # What a crash left of an earlier try is in nobody's way.
+        found = sorted(
+            one.name for one in folder.iterdir() if one.name != KEYS and not one.name.startswith(f".{REQUEST_FILE}.")
+        )
     except OSError as error:
         raise KeyFileError(f"{folder}: expected a folder that can be made, got: {error.strerror}") from None
     if found:
@@ -109,6 +113,8 @@ def found_installation(
         RosterError: a person combines roles that the packs keep apart, or the like.
     """
     keyring = Keyring(folder / KEYS, sealer)
+    if not (folder / REQUEST_FILE).exists():
+        raise RefusedError(f"{folder} has no {REQUEST_FILE}: first lfr-kernel installation new {folder} --name NAME")
     signer = KeySigner("installation", keyring.get(SIGNING))
     request = verify(read_envelope(folder / REQUEST_FILE), REQUEST, Request, [signer.public])
     certified = organisation.certificate(certificate)
@@ -128,7 +134,8 @@ def found_installation(
         if database.query("SELECT 1 FROM entries LIMIT 1"):
             raise RefusedError(f"{folder} was founded already: for new people or packs, lfr-kernel installation update")
         facts = {
-            "organisation": organisation,
+            "organisation": organisation.key,
+            "organisation_name": organisation.name,
             "certificate": certificate,
             "roster": roster,
             "packs": packs,
@@ -159,6 +166,7 @@ def update_installation(
     new_roster = vault.organisation.roster(roster) if roster else vault.roster
     new_packs = vault.organisation.packs(packs) if packs else vault.packs
     _judge(new_roster, new_packs)
+    _require_good_after(new_roster, vault, by)
     with vault.database.transaction() as transaction:
         # Judged within the transaction, so that two updates at once cannot both find themselves the newest.
         if roster is not None:
@@ -174,6 +182,15 @@ def update_installation(
                     f"{written(new_packs.issued)}"
                 )
             vault.act(transaction, "packs_installed", by=by, facts={"packs": packs})
+
+
+def _require_good_after(roster: Roster, vault: Vault, by: Signer) -> None:
+    """Nobody installs their own end: the roster counts from its entry on, whose signature would then be nobody's."""
+    name = by.name.removeprefix("person ")
+    member = roster.member(name)
+    if member is None:
+        raise RefusedError(f"{name} is not on roster {roster.number}, and so cannot be the one who installs it")
+    require_good(member, vault.wall_time())
 
 
 def _judge(roster: Roster, packs: Packs) -> None:

@@ -23,6 +23,7 @@ from lfr_kernel.governance.people.signer import SessionSigner
 from lfr_kernel.governance.people.statements import moment
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -64,7 +65,8 @@ class Vault:
         if not founded:
             raise RefusedError(f"{folder} was not founded yet: lfr-kernel installation found {folder}")
         _, facts = founded[0]
-        self.organisation = _converted(facts.get("organisation"), Organisation)
+        known = {"name": facts.get("organisation_name"), "key": facts.get("organisation")}
+        self.organisation = _converted(known, Organisation)
         """Whose installation this is."""
         self.installation: Certificate = self.organisation.certificate(_converted(facts.get("certificate"), Envelope))
         """What the organisation certified."""
@@ -143,8 +145,12 @@ class Vault:
         if member is None:
             known = ", ".join(one.name for one in roster.people)
             raise RefusedError(f"{name} is not on roster {roster.number}, which has: {known}")
-        require_good(member, moment(self.clocks().utc_ns))
+        require_good(member, self.wall_time())
         return member
+
+    def wall_time(self) -> dt.datetime:
+        """Return the time for judging what expires, in whole seconds: rounded up, so that nothing lives too long."""
+        return moment(self.clocks().utc_ns + 999_999_999)
 
     def text_key(self, deployment: int | None) -> bytes:
         """Return the key under which free texts are kept, made when there is none: with it the texts are erased.
@@ -171,7 +177,13 @@ class Vault:
             RefusedError: it is none of their acts, or they may not act any more, or not for this deployment.
         """
         if isinstance(by, SessionSigner):
-            require(act, self.member(by.member.name))
+            member = self.member(by.member.name)
+            if member.signing != by.member.signing:
+                raise RefusedError(
+                    f"{member.name} has another key on roster {self.roster.number} than the one that certified this "
+                    f"session: lfr-kernel session end --as {member.name}, and start another with the new key"
+                )
+            require(act, member)
             bound = by.certificate.deployment
             if bound is not None and deployment is not None and deployment != bound:
                 raise RefusedError(

@@ -18,6 +18,7 @@ import numpy as np
 from lfr_kernel.stages.camera import EndOfInput, Pace, Reading
 from lfr_kernel.stages.detector import Detections
 from lfr_kernel.stages.retention import RecordClass
+from lfr_kernel.testing._check_anchors import check_anchors
 from lfr_kernel.testing._check_index import check_index
 from lfr_kernel.testing._check_sink import check_sink
 from lfr_kernel.testing._check_tracker import check_tracker
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.retention import Retention
 
 __all__ = [
+    "check_anchors",
     "check_camera",
     "check_detector",
     "check_embedder",

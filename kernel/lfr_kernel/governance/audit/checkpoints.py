@@ -6,11 +6,12 @@ Whoever takes the machine over finds the present key, and none that could sign a
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from lfr_kernel.governance.errors import AuditError
+from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.keys.signing import KeySigner
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def checkpoint(transaction: Transaction, keyring: Keyring) -> Entry:
     following = KeySigner("checkpoint", keyring.make(_name(number + 1)))
     facts = {"checkpoint": number, "next": following.public.hex()}
     entry = transaction.append("checkpoint", signer=signer, facts=facts)
-    transaction.afterwards.append(lambda: keyring.destroy(_name(number)))
+    transaction.afterwards.append(partial(_destroy, keyring, number))
     return entry
 
 
@@ -61,7 +62,7 @@ def tidy_checkpoints(database: Database, keyring: Keyring) -> None:
         found = [FILE.match(path.name) for path in keyring.folder.iterdir()]
         for other in sorted(int(one[1]) for one in found if one):
             if other != number:
-                keyring.destroy(_name(other))
+                _destroy(keyring, other)
 
 
 def _current(newest: tuple[str] | None, keyring: Keyring) -> tuple[int, KeySigner]:
@@ -79,6 +80,17 @@ def _current(newest: tuple[str] | None, keyring: Keyring) -> tuple[int, KeySigne
             "keep both as they are and verify the audit against the anchors"
         )
     return number, signer
+
+
+def _destroy(keyring: Keyring, number: int) -> None:
+    try:
+        keyring.destroy(_name(number))
+    except OSError as error:
+        raise KeyFileError(
+            f"{keyring.folder}: the key of checkpoint {number} cannot be destroyed ({error.strerror}), so that whoever "
+            "finds it could sign that checkpoint anew; the log itself was written. Make the folder writable and start "
+            "again: it is tried at each start"
+        ) from error
 
 
 def _name(number: int) -> str:

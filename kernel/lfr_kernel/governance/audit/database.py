@@ -62,6 +62,11 @@ class Database:
         refuse_foreign(path)
         # Before SQLite opens it: what is incomplete there SQLite drops without a word.
         tail = _tail(path)
+        if tail is Tail.DAMAGED and _tail(path) is Tail.DAMAGED:  # once may be because somebody was just writing
+            raise AuditError(
+                f"{wal_of(path)}: more than the last transaction is broken, which no crash does: the log was damaged "
+                "or tampered with; keep both files as they are and verify the last export against the anchors"
+            )
         self._connection = connected(path)
         try:
             with explained(path):
@@ -232,14 +237,7 @@ class Database:
         """Keep in a row of its own that the last transaction was incomplete: the log that shows it will be gone."""
         with self.transaction() as transaction:
             # Only now is it certain that nobody else is just writing there.
-            tail = _tail(self.path)
-            if tail is Tail.DAMAGED:
-                raise AuditError(
-                    f"{wal_of(self.path)}: more than the last transaction is broken, which no crash does: the log was "
-                    "damaged or tampered with; keep both files as they are and verify the last export against the "
-                    "anchors"
-                )
-            if tail is Tail.INCOMPLETE:
+            if _tail(self.path) is not Tail.COMPLETE:
                 transaction.execute("INSERT OR IGNORE INTO recovery VALUES (?)", (transaction.head[0],))
 
 

@@ -90,9 +90,7 @@ class _Log:
 
     def person(self, name: str, at: str) -> dict[str, Any]:
         row: dict[str, Any] = self.people.get(name, {})
-        past = [
-            f"{one} {row[one]}" for one in ("expires", "revoked") if row.get(one) and moment(row[one]) <= moment(at)
-        ]
+        past = [f"{k} {row[k]}" for k in ("expires", "revoked") if row.get(k) and moment(row[k]) <= moment(at)]
         if not row or past:
             raise ValueError(f"{name} was not in force by roster {self.roster}: {' and '.join(past) or 'not in it'}")
         return row
@@ -132,7 +130,7 @@ def verify(lines: list[str], anchors: list[str], root: str | None) -> Result:
     later = "later entries are only self-consistent" if good and last > good[1] else "there are no later entries"
     verdict = f"proved up to anchor {good[0]} (entry {good[1]}, {good[2]}); {later}" if good else NO_ANCHORS
     if findings:
-        verdict = f"NOT PROVED: {len(findings)} things do not fit"
+        verdict = f"NOT PROVED: {len(findings)} finding{'s' * (len(findings) > 1)}"
     proved = good[1] if good and not findings else 0
     return Result(findings, verdict, notes, last, digests[last], log.organisation, proved)
 

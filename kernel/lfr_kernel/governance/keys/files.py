@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from lfr_kernel.governance.errors import KeyFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["destroy_file", "read_secret", "sync_folder", "write_whole"]
+__all__ = ["destroy_file", "is_destroyed", "read_secret", "sync_folder", "write_whole"]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 BLOCK = 1 << 20
@@ -55,7 +56,7 @@ def read_secret(path: Path) -> bytes:
     """Read a key file.
 
     Raises:
-        KeyFileError: it is missing, cannot be read, or others can read it.
+        KeyFileError: it is missing, was destroyed, cannot be read, or others can read it.
     """
     try:
         mode = path.stat().st_mode
@@ -67,15 +68,33 @@ def read_secret(path: Path) -> bytes:
             f"key file {path} can be read by others (mode {stat.S_IMODE(mode):04o}, expected 0600): whoever read it "
             f"holds the key; if nobody has, run chmod 600 {path}"
         )
+    if is_destroyed(data):
+        raise KeyFileError(f"key file {path} was destroyed: nothing but zeros is left of it")
     return data
+
+
+def is_destroyed(data: bytes) -> bool:
+    """Return whether this is what `destroy_file` leaves of a secret when it is broken off."""
+    return not data.strip(b"\0")
 
 
 def destroy_file(path: Path) -> bool:
     """Overwrite a file, sync it, and remove it; return whether it was there.
 
+    So with what a crash in `write_whole` left beside it: that may be a copy of the same secret.
+
     On flash and on file systems that copy on write the old blocks may outlive this: what must be gone is therefore
     kept encrypted, and its key small enough for a store that really forgets.
     """
+    for beside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        _overwrite(beside)
+    was_there = _overwrite(path)
+    if was_there:
+        sync_folder(path.parent)
+    return was_there
+
+
+def _overwrite(path: Path) -> bool:
     try:
         with path.open("r+b") as file:
             left = os.fstat(file.fileno()).st_size
@@ -85,6 +104,5 @@ def destroy_file(path: Path) -> bool:
             os.fsync(file.fileno())
     except FileNotFoundError:
         return False
-    path.unlink()
-    sync_folder(path.parent)
+    path.unlink(missing_ok=True)
     return True

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from lfr_kernel.governance.errors import KeyFileError
-from lfr_kernel.governance.keys.files import destroy_file, read_secret, write_whole
+from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, write_whole
 from lfr_kernel.governance.keys.sealing import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -72,8 +72,11 @@ class Keyring:
         return self.sealer.open(name, read_secret(self._path(name)))
 
     def has(self, name: str) -> bool:
-        """Return whether there is a key of this name."""
-        return self._path(name).exists()
+        """Return whether there is a key of this name. One whose destruction was broken off is none."""
+        try:
+            return not is_destroyed(self._path(name).read_bytes())
+        except FileNotFoundError:
+            return False
 
     def destroy(self, name: str) -> bool:
         """Overwrite and remove a key; return whether it was there. Doing it twice is harmless."""

@@ -56,12 +56,14 @@ def read_roster(path: Path, issued: dt.datetime) -> Roster:
     problems: list[Problem] = []
     data = read_document(path, source, RosterError).data
     written = decode(_File, data, "", problems.append)
+    tables = data.get("people")
     people: list[Member] = []
-    if written is not None:
-        for number, entry in enumerate(written.people):
-            member = _member(entry, path.parent, f"people[{number}]", problems.append)
-            if member is not None:
-                people.append(member)
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        # Once more, each by itself: one person's mistakes must not hide another's.
+        entry = decode(_Entry, table, "", lambda _: None)
+        member = _member(entry, path.parent, f"people[{number}]", problems.append) if entry is not None else None
+        if member is not None:
+            people.append(member)
     roster = Roster(number=written.number if written else 0, issued=issued, people=tuple(people))
     found = [*map(str, problems), *problems_of(roster)]
     if found:
@@ -116,7 +118,7 @@ def problems_of(roster: Roster, separate_roles: Sequence[tuple[str, str]] = ()) 
             if first != number:
                 kind = "name" if what == "name" else f"{what} key"
                 found.append(
-                    f"people[{number}]: expected a {kind} of its own for {one.name}, got that of "
+                    f"expected a {kind} of its own for {one.name}, got that of "
                     f"{roster.people[first].name}: whose act it was could not be told"
                 )
         if len(set(one.roles)) != len(one.roles):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import RefusedError, SignatureError
 from lfr_kernel.governance.keys.signing import KeySigner, sign, verify
 from lfr_kernel.governance.people.roles import combined
-from lfr_kernel.governance.people.shift import ends_at, locked_text, state_of
+from lfr_kernel.governance.people.shift import ends_at, state_of
 from lfr_kernel.governance.people.signer import SessionSigner
 from lfr_kernel.governance.people.statements import SESSION, SessionCertificate, moment, written
 
@@ -126,8 +126,8 @@ def open_session(vault: Vault, name: str | None) -> SessionSigner:
 
     Raises:
         RefusedError: there is none; there are several and `name` does not say which; it is locked, and its key is
-            destroyed now; or its person was revoked, has expired, or has another key by now.
-        SignatureError: its certificate is not signed by the person's key.
+            destroyed now; or its person was revoked, or has expired, and it is destroyed likewise.
+        SignatureError: its certificate is not signed by the key that the person has on the roster; likewise.
     """
     if name is None:
         name = _only(vault)
@@ -147,7 +147,7 @@ def show_sessions(vault: Vault) -> list[Shown]:
         certificate, locked = shift.certificate, None
         try:
             _verified(vault, name, shift)
-        except RefusedError as error:
+        except (RefusedError, SignatureError) as error:
             locked = str(error)
         is_this_boot = used is not None and used.boot_id == now.boot_id
         found.append(
@@ -183,17 +183,16 @@ def _only(vault: Vault) -> str:
 
 def _verified(vault: Vault, name: str, shift: Shift) -> tuple[Member, SessionCertificate]:
     """Return whose session this is and its certificate; what is good no more is destroyed and refused."""
-    claimed, now, used = shift.certificate, vault.clocks(), vault.shifts.used(name)
-    lock = state_of(claimed, shift.started, used, now)
+    claimed, now = shift.certificate, vault.clocks()
+    lock = state_of(claimed, shift.started, vault.shifts.used(name), now)
     if lock is not None:
-        vault.shifts.destroy(name)
-        raise RefusedError(locked_text(claimed, lock, used, now))
+        vault.shifts.refuse(claimed, lock, now)
     try:
         member = vault.member(name)
-    except RefusedError:
+        certificate = verify(shift.envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
+    except (RefusedError, SignatureError):
         vault.shifts.destroy(name)
         raise
-    certificate = verify(shift.envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
     if (certificate.person, certificate.installation) != (name, vault.installation.installation):
         raise RefusedError(
             f"the session of {name} is certified for {certificate.person} at installation {certificate.installation}, "

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.errors import KeyFileError
+from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import Instant
-from lfr_kernel.governance.keys.files import destroy_file, read_secret, write_whole
+from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, write_whole
 from lfr_kernel.governance.keys.signing import Envelope  # noqa: TC001  (msgspec resolves the annotations when it decodes)
-from lfr_kernel.governance.people.statements import SessionCertificate, written
+from lfr_kernel.governance.people.statements import SessionCertificate, moment, written
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -37,6 +37,8 @@ class Lock(StrEnum):
     IDLE = "idle"
     OVER = "over"
     REBOOTED = "rebooted"
+    BEHIND = "behind"
+    """The wall clock claims a time before its start: what it signed now would not be within its term."""
 
 
 class Shift(Struct, frozen=True, kw_only=True):
@@ -60,7 +62,8 @@ class Shift(Struct, frozen=True, kw_only=True):
 def state_of(certificate: SessionCertificate, started: Instant, used: Instant | None, now: Instant) -> Lock | None:
     """Return why a session's key signs no more; None: it does.
 
-    It is over when either the wall clock or the boot clock says so: setting the one back gains nothing.
+    It is over when either the wall clock or the boot clock says so: setting the one back gains nothing. `BEHIND` comes
+    last, since it alone passes.
 
     Args:
         certificate: of the session.
@@ -70,17 +73,24 @@ def state_of(certificate: SessionCertificate, started: Instant, used: Instant | 
     """
     if used is None or now.boot_id != started.boot_id or used.boot_id != now.boot_id or now.boot_ns < used.boot_ns:
         return Lock.REBOOTED
-    length_ns = (certificate.ends - certificate.starts).total_seconds() * SECOND_NS
-    if now.utc_ns >= certificate.ends.timestamp() * SECOND_NS or now.boot_ns - started.boot_ns >= length_ns:
+    starts_ns, ends_ns = (int(at.timestamp()) * SECOND_NS for at in (certificate.starts, certificate.ends))
+    if now.utc_ns >= ends_ns or now.boot_ns - started.boot_ns >= ends_ns - starts_ns:
         return Lock.OVER
     if now.boot_ns - used.boot_ns > certificate.idle_s * SECOND_NS:
         return Lock.IDLE
-    return None
+    return Lock.BEHIND if now.utc_ns < starts_ns else None
 
 
-def locked_text(certificate: SessionCertificate, lock: Lock, used: Instant | None, now: Instant) -> str:
+def _locked_text(certificate: SessionCertificate, lock: Lock, used: Instant | None, now: Instant) -> str:
     """Return in words why a session is locked, and what to do."""
-    if lock is Lock.OVER and now.utc_ns < certificate.ends.timestamp() * SECOND_NS:
+    name = certificate.person
+    if lock is Lock.BEHIND:
+        return (
+            f"the clock says {written(moment(now.utc_ns))}, and the session of {name} started on "
+            f"{written(certificate.starts)}: the clock was set back; put it right, or start a "
+            "session by the clock as it is"
+        )
+    if lock is Lock.OVER and moment(now.utc_ns) < certificate.ends:
         hours = (certificate.ends - certificate.starts).total_seconds() / 3600
         why = f"has lasted the {hours:g} h it was given, by the boot clock"
     elif lock is Lock.OVER:
@@ -90,7 +100,6 @@ def locked_text(certificate: SessionCertificate, lock: Lock, used: Instant | Non
     else:
         idle = (now.boot_ns - used.boot_ns) / SECOND_NS / 60
         why = f"is locked: idle {idle:.0f} min, limit {certificate.idle_s / 60:.0f}"
-    name = certificate.person
     return f"the session of {name} {why}; its key is destroyed: lfr-kernel session start --as {name} --key FILE"
 
 
@@ -130,6 +139,9 @@ class ShiftFolder:
         path = self._folder / f"{name}{SESSION}"
         if name not in self.names():
             return None
+        if is_destroyed(path.read_bytes()):
+            self.destroy(name)
+            return None
         try:
             return msgspec.json.decode(read_secret(path), type=Shift)
         except msgspec.DecodeError as error:
@@ -149,6 +161,17 @@ class ShiftFolder:
     def private(self, shift: Shift) -> bytes:
         """Return the private key of a session. Raises SealError: another machine sealed it."""
         return self._sealer.open(f"session-{shift.certificate.person}", base64.b64decode(shift.sealed))
+
+    def refuse(self, certificate: SessionCertificate, lock: Lock, now: Instant) -> NoReturn:
+        """Destroy the key of a session that is locked, and say so.
+
+        Raises:
+            RefusedError: always. After `BEHIND` the key is still there: it signs again when the clock was put right.
+        """
+        used = self.used(certificate.person)
+        if lock is not Lock.BEHIND:
+            self.destroy(certificate.person)
+        raise RefusedError(_locked_text(certificate, lock, used, now))
 
     def destroy(self, name: str) -> bool:
         """Overwrite and remove the key of a session; return whether it was there. Doing it twice is harmless."""

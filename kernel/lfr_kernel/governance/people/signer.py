@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.signing import KeySigner
-from lfr_kernel.governance.people.shift import locked_text, state_of
+from lfr_kernel.governance.people.shift import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +48,8 @@ class SessionSigner:
         shift = self._folder.find(name)
         if shift is None or shift.certificate != self.certificate:
             raise RefusedError(f"the session of {name} was ended meanwhile: nothing more is signed with it")
-        used = self._folder.used(name)
-        lock = state_of(self.certificate, shift.started, used, now)
+        lock = state_of(self.certificate, shift.started, self._folder.used(name), now)
         if lock is not None:
-            self._folder.destroy(name)
-            raise RefusedError(locked_text(self.certificate, lock, used, now))
+            self._folder.refuse(self.certificate, lock, now)
         self._folder.touch(name, now)
         return KeySigner(self.name, self._folder.private(shift)).sign(message)
