@@ -81,7 +81,9 @@ def verify(file: Path, folder: Path | None) -> None:
     header, reviews = found.header, len(found.reviews)
     _ok(console, f"list {header.id}: {header.rows} rows are those that {header.builder.name} signed; reviews {reviews}")
     if folder is None:
-        console.print(Text("not verified without a vault: whose keys these are, and whether it opens", "yellow"))
+        console.print(
+            Text("not verified without a vault: whose keys these are, and whether it opens", "yellow"), soft_wrap=True
+        )
         return
     with Vault.open(folder, clocks=read_clocks) as vault:
         verify_people(vault, found)
@@ -124,11 +126,13 @@ def review(file: Path, name: str | None, folder: Path, *, yes: bool) -> None:
         if questions:
             console.print(questions_table(questions))
         if expired:
-            console.print(Text(f"{expired} of {len(found)} rows have expired, and will be left out", "yellow"))
+            console.print(
+                Text(f"{expired} of {len(found)} rows have expired, and will be left out", "yellow"), soft_wrap=True
+            )
         if not yes and not click.confirm("Sign that you have reviewed this list?", err=True):
             raise click.Abort
         review_list(vault, signer, found, questioned=len(questions), expired=expired)
-    console.print(Text(f"reviewed by {signer.member.name}"))
+    console.print(Text(f"reviewed by {signer.member.name}"), soft_wrap=True)
 
 
 watchlist.add_command(build)

@@ -111,7 +111,8 @@ def build(  # noqa: PLR0917  (click hands them in by name)
         console.print(verdicts_table(draft.verdicts, draft.counts))
         if draft.has_rejections and not accept_rejections and not _accepted(draft):
             console.print(
-                Text("nothing was written: mend the manifest, or accept that these rows are left off", "yellow")
+                Text("nothing was written: mend the manifest, or accept that these rows are left off", "yellow"),
+                soft_wrap=True,
             )
             if as_json:
                 _print_json(draft, None)
@@ -120,7 +121,9 @@ def build(  # noqa: PLR0917  (click hands them in by name)
         if as_json:
             _print_json(draft, made)
         else:
-            console.print(Text(f"list {made.header.id} is in {out}: rows {len(made)}, root {made.header.root}"))
+            console.print(
+                Text(f"list {made.header.id} is in {out}: rows {len(made)}, root {made.header.root}"), soft_wrap=True
+            )
 
 
 def _accepted(draft: Draft) -> bool:

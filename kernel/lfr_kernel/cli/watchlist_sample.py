@@ -76,19 +76,24 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
                 if sheet_path.exists():
                     raise RefusedError(f"{sheet_path} is there already: choose another name, or remove it")
                 write_whole(sheet_path, sheet(rows, seed).encode())
-                console.print(Text(f"{len(rows)} rows are in {sheet_path}: fill in `finding`, then use --findings"))
+                console.print(
+                    Text(f"{len(rows)} rows are in {sheet_path}: fill in `finding`, then use --findings"),
+                    soft_wrap=True,
+                )
                 return
             checked = Checked(seed=seed, findings=_asked(rows))
         sample_list(vault, signer, found, checked)
     counts = ", ".join(f"{code} {count}" for code, count in checked.counts.items())
-    console.print(Text(f"sampled by {signer.member.name}: rows checked {checked.n} of {len(found)}; {counts}"))
+    console.print(
+        Text(f"sampled by {signer.member.name}: rows checked {checked.n} of {len(found)}; {counts}"), soft_wrap=True
+    )
 
 
 def _asked(rows: Sequence[Row]) -> dict[str, str]:
     """Ask at the terminal what is found of each row."""
     console = Console(stderr=True, highlight=False)
     letters = ", ".join(f"{letter} {code} ({text})" for letter, (code, text) in ANSWERS.items())
-    console.print(Text(letters, "dim"))
+    console.print(Text(letters, "dim"), soft_wrap=True)
     found = {}
     for number, row in enumerate(rows, 1):
         table = Table.grid(padding=(0, 2, 0, 0))

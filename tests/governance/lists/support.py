@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,10 @@ from lfr_kernel.governance.lists.statements import ListFacts
 from lfr_kernel.testing.fakes import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-NOW = dt.datetime(2030, 6, 15, 12, tzinfo=dt.UTC)
+NOW = dt.datetime(2030, 6, 1, 12, tzinfo=dt.UTC)
 MODEL = digest_of("fake embedder")
 BUILDER, REVIEWER = KeySigner("person ann", b"\x01" * 32), KeySigner("person rob", b"\x02" * 32)
 INSTALLATION = X25519PrivateKey.from_private_bytes(b"\x03" * 32)
@@ -80,3 +81,35 @@ def facts(**changes: Any) -> ListFacts:
 
 def a_list(path: Path, rows: Sequence[Row]) -> ListFile:
     return write_list(path, rows, total=len(rows), facts=facts(), signer=BUILDER, recipient=INSTALLATION.public_key())
+
+
+CELLS: Mapping[str, str] = {
+    "photo": "ada.png",
+    "person": "ada",
+    "category": "wanted-court",
+    "legal_basis": "warrant",
+    "source": "custody",
+    "lawfully_held": "yes: retained under section 64A",
+    "conviction_status": "convicted",
+    "taken": "2029-12-01",
+    "added_by": "ben",
+    "reason": "warrant 17",
+    "expires": "2030-06-03",
+    "under_18": "no",
+    "vulnerable": "no",
+    "higher_authority": "",
+    "response": "stop and identify",
+}
+
+
+def cells(person: str, photo: str | None = None, **changes: str) -> dict[str, str]:
+    """A row of a manifest that keeps the rules, but for what is changed."""
+    return {**CELLS, "person": person, "photo": photo or f"{person}.png", **changes}
+
+
+def write_manifest(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path

@@ -40,9 +40,15 @@ def expect_signed_pack(vault: Vault, pack: LoadedPack) -> None:
     known = vault.packs.packs
     if pack.digest not in {one.digest for one in known}:
         raise RefusedError(
+<<<<<<< HEAD
             f"rule pack {pack.pack.name} ({pack.origin}) is none of those that {vault.organisation.name} signed "
             f"for this installation, which are: {', '.join(one.name for one in known)}; take one of these, or have "
             "this one signed (lfr-kernel org packs) and taken in (lfr-kernel installation update)"
+=======
+            f"rule pack {pack.pack.name} ({pack.origin}) is none of those that {vault.organisation.name} signed for "
+            f"this installation: {', '.join(one.name for one in known)}; take one of these, or have this one "
+            "signed and installed"
+>>>>>>> lists
         )
 
 

@@ -6,14 +6,13 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.lists.entries import Entry, Row, Verdict
 from lfr_kernel.governance.lists.file import write_list
-from lfr_kernel.governance.lists.review import judge_row, rejection, vet
+from lfr_kernel.governance.lists.review import judge_row, listing, rejection, vet
 from lfr_kernel.governance.lists.spool import Span, Spool
 from lfr_kernel.governance.lists.statements import ListFacts
 from lfr_kernel.governance.photograph import PHOTO_S, Unfit, examine, work_through
@@ -314,7 +313,5 @@ def _vetted(
         if number in vetted.rejected:
             verdicts[entry.entry] = rejection(row, *vetted.rejected[number])
         else:
-            question = vetted.questioned.get(number)
-            state = "accepted" if question is None else "questioned"
-            verdicts[entry.entry] = msgspec.structs.replace(rejection(row, state, question or ""), state=state)
+            verdicts[entry.entry] = listing(row, vetted.questioned.get(number))
     return verdicts

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.lists.manifest import Exclusions, ManifestRow
     from lfr_kernel.governance.ruleset import Rules
 
-__all__ = ["SAME_PICTURE_AT", "Vetted", "judge_row", "rejection", "vet"]
+__all__ = ["SAME_PICTURE_AT", "Vetted", "judge_row", "listing", "rejection", "vet"]
 
 SAME_PICTURE_AT = 0.98
 """Cosine from which two photographs are taken for one picture, perhaps cut or packed another way. Of 3,025 photographs
@@ -49,12 +49,24 @@ def judge_row(
 
 def rejection(row: ManifestRow, code: str, text: str) -> Verdict:
     """Return the verdict of a row that is not listed."""
+    return _verdict(row, "rejected", code, text)
+
+
+def listing(row: ManifestRow, question: str | None) -> Verdict:
+    """Return the verdict of a row that is listed; with a question, a person must look at it."""
+    if question is None:
+        return _verdict(row, "accepted", "accepted", "")
+    return _verdict(row, "questioned", "questioned", question)
+
+
+def _verdict(row: ManifestRow, state: Literal["accepted", "questioned", "rejected"], code: str, text: str) -> Verdict:
+    """Return the verdict of a row."""
     return Verdict(
         line=row.line,
         entry=row.entry,
         photo=row.cells.get("photo", ""),
         person=row.cells.get("person", ""),
-        state="rejected",
+        state=state,
         code=code,
         text=text,
     )
