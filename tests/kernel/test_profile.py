@@ -19,6 +19,7 @@ from lfr_kernel.cli.settings import BEGIN, END, describe_config, settings_refere
 from lfr_kernel.decoding import describe_type, struct_of
 from lfr_kernel.plugins import (
     API_VERSION,
+    AnchorPlugin,
     CameraPlugin,
     DetectorPlugin,
     EmbedderPlugin,
@@ -67,6 +68,7 @@ def registry() -> Registry:
         IndexPlugin(name="usearch", **common),
         RetentionPlugin(name="durations", **common),
         SinkPlugin(name="console", **common),
+        AnchorPlugin(name="print", **common),
     ]
     other = [SinkPlugin(name="post", config=PostConfig, **common)]
     return Registry(

@@ -143,20 +143,9 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-<<<<<<< HEAD
 for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
     cli.add_command(command)
 watchlist.add_command(recall)
-=======
-cli.add_command(audit)
-cli.add_command(check)
-cli.add_command(installation)
-cli.add_command(org)
-cli.add_command(person)
-cli.add_command(plugins)
-cli.add_command(session)
-cli.add_command(watchlist)
->>>>>>> lists
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

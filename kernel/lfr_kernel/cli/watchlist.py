@@ -28,7 +28,7 @@ __all__ = ["watchlist"]
 EPILOG = """\b
 Example:
   export LFR_VAULT=/var/lib/lfr
-  lfr-kernel watchlist build spring/manifest.csv --out spring.lfrlist --profile van.toml --pack uk-met --as ben
+  lfr-kernel watchlist build spring/manifest.csv --out spring.lfrlist --profile van.toml --as ben
   lfr-kernel watchlist sample spring.lfrlist --n 50 --as cem
   lfr-kernel watchlist review spring.lfrlist --as cem"""
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option, vault_option
+from lfr_kernel.cli.asking import FILE, as_option
 from lfr_kernel.cli.watchlist_screen import verdicts_csv, verdicts_table
 from lfr_kernel.enrolment import read_photograph
 from lfr_kernel.governance.errors import RefusedError
@@ -25,9 +25,10 @@ from lfr_kernel.governance.lists.build import Examiner, draft_list
 from lfr_kernel.governance.lists.manifest import read_exclusions, read_manifest
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import moment
-from lfr_kernel.governance.rules import load_pack, verify_runnable
+from lfr_kernel.governance.rules import verify_runnable
 from lfr_kernel.governance.vault import Vault
 from lfr_kernel.memory import limit_arenas
+from lfr_kernel.planning import pack_of, vault_of
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import SystemClock, ThreadLane
 from lfr_kernel.session import cores
@@ -54,28 +55,24 @@ __all__ = ["build"]
     "profile_path",
     type=FILE,
     required=True,
-    help="The profile that will run it: its reader, gates, detector and embedder make the templates.",
+    help="The profile that will run it: it names vault and pack, and its models and gates make the templates.",
 )
-@click.option("--pack", "pack_reference", required=True, help="Rule pack: a built-in one by name, or a TOML file.")
 @click.option("--name", "list_name", help="What the list is called, in clear; without it, as the file.")
 @click.option("--exclude", type=FILE, help="CSV of person and reason: who may not be listed, applied first.")
 @click.option("--verdicts", type=FILE, help="Write the verdict of every row to this CSV.")
 @click.option("--accept-rejections", is_flag=True, help="Write the list although rows were rejected; ask nobody.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @as_option
-@vault_option
 @click.pass_context
 def build(  # noqa: PLR0917  (click hands them in by name)
     ctx: click.Context,
     manifest: Path,
     out: Path,
     profile_path: Path,
-    pack_reference: str,
     list_name: str | None,
     exclude: Path | None,
     verdicts: Path | None,
     name: str | None,
-    folder: Path,
     *,
     accept_rejections: bool,
     as_json: bool,
@@ -90,10 +87,10 @@ def build(  # noqa: PLR0917  (click hands them in by name)
     """
     registry: Registry = ctx.find_root().obj["registry"]
     profile, _ = load_profile(profile_path, registry)
-    pack = load_pack(pack_reference)
+    pack = pack_of(profile)
     verify_runnable(pack)
     limit_arenas()
-    with Vault.open(folder, clocks=read_clocks) as vault, ExitStack() as stack:
+    with Vault.open(vault_of(profile), clocks=read_clocks) as vault, ExitStack() as stack:
         signer = open_session(vault, name)
         # All that can be refused is refused before the photographs are looked at.
         vault.may("list_built", signer)

@@ -29,13 +29,20 @@ if TYPE_CHECKING:
 
 PROFILE = """
 name = "spring"
-permit = "demo"
+permit = "authority"
 [[cameras]]
 name = "gate"
 plugin = "av"
-options = { url = "clip.mp4" }
+options = { url = "rtsp://192.0.2.7/" }
 [watchlist]
-images = "photos"
+file = "spring.lfrlist"
+reader = "READER"
+[[anchors]]
+plugin = "print"
+[governance]
+vault = 'VAULT'
+pack = 'PACK'
+start = "sealed"
 """
 PORTRAITS = ("obama.jpg", "obama2.jpg", "biden.jpg", "collins.jpg")
 
@@ -49,8 +56,9 @@ class Site:
         self.force = force
         self.signers = {name: force.session(vault, name) for name in ("ben", "cem", "fay", "dee")}
         self.out = folder / "spring.lfrlist"
+        self.reader = "images"
         self._capsys = capsys
-        (folder / "profile.toml").write_text(PROFILE, encoding="utf-8")
+        self.profile = folder / "profile.toml"
         photos = files("lfr_plugins.lab") / "portraits"
         for name in PORTRAITS:
             shutil.copy(str(photos / name), folder / name)
@@ -68,10 +76,9 @@ class Site:
         self, rows: Sequence[Mapping[str, str]], *more: object, by: str = "ben", pack: str = "uk-met"
     ) -> tuple[int, str, str]:
         manifest = write_manifest(self.folder / "m.csv", rows)
-        return self(
-            *("build", manifest, "--out", self.out, "--profile", self.folder / "profile.toml", "--pack", pack),
-            *("--vault", self.vault.folder, "--as", by, *more),
-        )
+        text = PROFILE.replace("VAULT", str(self.vault.folder)).replace("PACK", pack)
+        self.profile.write_text(text.replace("READER", self.reader), encoding="utf-8")
+        return self("build", manifest, "--out", self.out, "--profile", self.profile, "--as", by, *more)
 
     def acts(self) -> list[tuple[str, dict[str, Any]]]:
         rows = self.vault.database.query("SELECT act, body FROM entries WHERE act LIKE 'list_%' ORDER BY number")
@@ -227,7 +234,9 @@ def test_only_a_list_builder_builds(site: Site) -> None:
 def test_a_pack_that_the_organisation_did_not_sign_is_refused(site: Site) -> None:
     code, _, err = site.build(ROWS, pack="uk-swp")
     assert code == 2
-    assert "is none of those that Example Police signed for this installation: uk-met, demo" in " ".join(err.split())
+    assert "is none of those that Example Police signed for this installation, which are: uk-met, demo" in " ".join(
+        err.split()
+    )
 
 
 def test_the_demo_lists_ten_at_most(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,9 +339,7 @@ def test_a_dip_sample_can_be_taken_at_the_terminal(built: Site, monkeypatch: pyt
 
 
 def test_a_reader_without_stills_is_refused(site: Site) -> None:
-    profile = site.folder / "profile.toml"
-    text = profile.read_text(encoding="utf-8") + 'reader = "bare"\n'
-    profile.write_text(text, encoding="utf-8")
+    site.reader = "bare"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lfr_kernel.plugins.Registry.discover", classmethod(lambda _: _bare_registry()))
         code, _, err = site.build(ROWS)

@@ -18,7 +18,7 @@ from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, r
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.files import sync_folder
 from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
-from lfr_kernel.governance.lists.acts import verify_people
+from lfr_kernel.governance.lists.acts import expect_acts, verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.opened import OpenedList, open_rows
 from lfr_kernel.governance.people.statements import moment
@@ -204,6 +204,7 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     sealed = ListFile.open(plan.list)
     sealed.verify_public()
     verify_people(vault, sealed)
+    expect_acts(vault, sealed)
     _require_cited(sealed, deployment)
     sealed.expect_model(model)
     refuse(f"watchlist {plan.list}", list(verify_list(sealed, plan.pack, plan.loaded.digest, now.utc_ns)))

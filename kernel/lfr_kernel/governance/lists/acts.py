@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.rules import LoadedPack
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["build_list", "expect_another", "expect_signed_pack", "review_list", "sample_list", "verify_people"]
+__all__ = [
+    "build_list",
+    "expect_acts",
+    "expect_another",
+    "expect_signed_pack",
+    "review_list",
+    "sample_list",
+    "verify_people",
+]
 
 
 def expect_signed_pack(vault: Vault, pack: LoadedPack) -> None:
@@ -40,15 +48,9 @@ def expect_signed_pack(vault: Vault, pack: LoadedPack) -> None:
     known = vault.packs.packs
     if pack.digest not in {one.digest for one in known}:
         raise RefusedError(
-<<<<<<< HEAD
             f"rule pack {pack.pack.name} ({pack.origin}) is none of those that {vault.organisation.name} signed "
             f"for this installation, which are: {', '.join(one.name for one in known)}; take one of these, or have "
             "this one signed (lfr-kernel org packs) and taken in (lfr-kernel installation update)"
-=======
-            f"rule pack {pack.pack.name} ({pack.origin}) is none of those that {vault.organisation.name} signed for "
-            f"this installation: {', '.join(one.name for one in known)}; take one of these, or have this one "
-            "signed and installed"
->>>>>>> lists
         )
 
 
@@ -202,6 +204,32 @@ def verify_people(vault: Vault, source: ListFile) -> None:
             raise RefusedError(f"list {source.path} was built and reviewed by one person, {header.builder.name}")
     for sample in source.samples:
         _expect_person(vault, source, sample.by, "list_sampled", sample.at)
+
+
+def expect_acts(vault: Vault, source: ListFile) -> None:
+    """See that the audit knows of everything that was done with a list: nothing opens behind its back.
+
+    Args:
+        vault: of the installation.
+        source: a list whose signatures were verified.
+
+    Raises:
+        RefusedError: it was built, reviewed or sampled without an act in the chain of this installation.
+    """
+    rows = vault.database.query(
+        "SELECT act, json_extract(body, '$.by') FROM entries WHERE act IN ('list_built', 'list_reviewed', 'list_sampled') "
+        "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ?",
+        (source.header.id, source.header.root),
+    )
+    done = [("list_built", source.header.builder.name)]
+    done += [("list_reviewed", one.reviewer.name) for one in source.reviews]
+    done += [("list_sampled", one.by.name) for one in source.samples]
+    for act, who in done:
+        if (act, who) not in rows:
+            raise RefusedError(
+                f"list {source.path}: the audit of this installation has no {act} by {who}, which the file claims; do it "
+                "again here, so that it is written down"
+            )
 
 
 def _expect_person(vault: Vault, source: ListFile, by: Signatory, act: str, at: dt.datetime) -> None:
