@@ -9,8 +9,6 @@ from filelock import FileLock, Timeout
 from msgspec import Struct, structs
 
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
-from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
-from lfr_kernel.governance.audit.database import note_recovery
 from lfr_kernel.governance.authority import parse_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
@@ -124,8 +122,6 @@ class Governed:
                 raise RefusedError(
                     f"another kernel runs on vault {self._vault.folder}: one at a time; end it first"
                 ) from None
-            tidy_checkpoints(self._vault.database, self._vault.keyring)
-            note_recovery(self._vault.database, self._vault.signer)
             settle(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
         return permit_of(self.deployment, self.plan)

@@ -217,7 +217,8 @@ def expect_acts(vault: Vault, source: ListFile) -> None:
         RefusedError: it was built, reviewed or sampled without an act in the chain of this installation.
     """
     rows = vault.database.query(
-        "SELECT act, json_extract(body, '$.by') FROM entries WHERE act IN ('list_built', 'list_reviewed', 'list_sampled') "
+        "SELECT act, json_extract(body, '$.by') FROM entries "
+        "WHERE act IN ('list_built', 'list_reviewed', 'list_sampled') "
         "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ?",
         (source.header.id, source.header.root),
     )
@@ -227,8 +228,8 @@ def expect_acts(vault: Vault, source: ListFile) -> None:
     for act, who in done:
         if (act, who) not in rows:
             raise RefusedError(
-                f"list {source.path}: the audit of this installation has no {act} by {who}, which the file claims; do it "
-                "again here, so that it is written down"
+                f"list {source.path}: the audit of this installation has no {act} by {who}, which the file claims; do "
+                "it again here, so that it is written down"
             )
 
 
