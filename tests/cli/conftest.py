@@ -67,16 +67,17 @@ class Process:
             text=True,
             encoding="utf-8",
         )
-        self._seen: list[str] = []
+        self.seen: list[str] = []
+        """Lines of stderr that were read."""
 
     def wait_for(self, text: str) -> None:
         """Read stderr up to the line that holds `text`."""
         assert self.popen.stderr is not None
         for line in self.popen.stderr:
-            self._seen.append(line)
+            self.seen.append(line)
             if text in line:
                 return
-        pytest.fail(f"it ended without saying {text!r}: {''.join(self._seen)}")
+        pytest.fail(f"it ended without saying {text!r}: {''.join(self.seen)}")
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -85,7 +86,7 @@ class Process:
     def result(self) -> Result:
         """Wait for its end."""
         out, err = self.popen.communicate(timeout=PATIENCE_S)
-        return Result(self.popen.returncode, out, "".join(self._seen) + err)
+        return Result(self.popen.returncode, out, "".join(self.seen) + err)
 
 
 class Site:

@@ -20,7 +20,7 @@ from lfr_kernel.governance.deployment.clockwork import confirm_clock
 from lfr_kernel.governance.deployment.governed import lock_of
 from lfr_kernel.governance.deployment.plan import authorise as sign_authority
 from lfr_kernel.governance.deployment.plan import refuse, verify_pack
-from lfr_kernel.governance.deployment.register import deployments, end, extended, find
+from lfr_kernel.governance.deployment.register import deployments, end, expect_new, extended, find
 from lfr_kernel.governance.deployment.statements import WipeReceipt
 from lfr_kernel.governance.deployment.wiping import receipt_of, settle
 from lfr_kernel.governance.errors import RefusedError
@@ -64,6 +64,7 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
     plan = plan_of(profile, path)
     with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
         signer = open_session(vault, name)
+        expect_new(vault.database, loaded.authority.id)
         listed = ListFile.open(plan.list)
         listed.verify_public()
         verify_people(vault, listed)

@@ -31,6 +31,7 @@ __all__ = [
     "closing_head",
     "deployments",
     "end",
+    "expect_new",
     "extended",
     "find",
     "recall",
@@ -130,6 +131,17 @@ def closing_head(database: Database) -> Head:
     return Head(number=rows[0][0], digest=rows[0][1])
 
 
+def expect_new(database: Database, authority: str) -> None:
+    """Return if no authority of this id is, or was, on the register.
+
+    Raises:
+        AuthorityError: one is: an id is used once.
+    """
+    for other in deployments(database):
+        if other.authority == authority:
+            advance(other.stage, Event.AUTHORISE, authority=authority)
+
+
 def authorised(vault: Vault, signer: Signer, draft: Authorisation, *, starts_ns: int, ends_ns: int) -> Deployment:
     """Enter a new deployment, signed.
 
@@ -147,9 +159,8 @@ def authorised(vault: Vault, signer: Signer, draft: Authorisation, *, starts_ns:
     now = vault.clocks()
     with vault.database.transaction() as transaction:
         known = deployments(vault.database)
+        expect_new(vault.database, draft.authority)
         for other in known:
-            if other.authority == draft.authority:
-                advance(other.stage, Event.AUTHORISE, authority=other.authority)
             if other.list == draft.list and other.ending is not Ending.ABANDONED:
                 raise RefusedError(
                     f"watchlist {draft.list} belongs to deployment {other.serial} (authority {other.authority}), which "
