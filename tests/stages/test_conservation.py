@@ -244,6 +244,7 @@ class World:
             run="test",
             profile="test",
             permit="test",
+            authority=None,
             basis=NO_REPORT,
             began_at_ns=0,
             ended=ended,
