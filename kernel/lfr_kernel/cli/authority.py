@@ -15,12 +15,12 @@ from rich.text import Text
 from lfr_kernel.cli.asking import FILE, as_option, vault_option
 from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
-from lfr_kernel.governance.authority import load_authority, parse_authority, verify_extension, warnings
+from lfr_kernel.governance.authority import load_authority, parse_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
 from lfr_kernel.governance.deployment.governed import lock_of
 from lfr_kernel.governance.deployment.plan import authorise as sign_authority
-from lfr_kernel.governance.deployment.plan import refuse, verify_pack
-from lfr_kernel.governance.deployment.register import deployments, end, expect_new, extended, find
+from lfr_kernel.governance.deployment.plan import extend as extend_authority
+from lfr_kernel.governance.deployment.register import deployments, end, expect_new, find
 from lfr_kernel.governance.deployment.statements import WipeReceipt
 from lfr_kernel.governance.deployment.wiping import receipt_of, settle
 from lfr_kernel.governance.errors import RefusedError
@@ -172,13 +172,8 @@ def extend(ctx: click.Context, serial: int, until: str, reason: str, text: str, 
     profile, _ = load_profile(path, registry)
     plan, until_ns = plan_of(profile, path), _moment_ns(until)
     with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
-        verify_pack(vault, plan)
-        before = find(vault.database, serial)
-        _require_profile(before, plan.profile_digest, path)
-        document = parse_authority(before.authorisation.document)
-        problems = verify_extension(document, plan.pack, ends_ns=before.term.ends_ns, until_ns=until_ns)
-        refuse(f"authority {before.authority}", problems)
-        after = extended(vault, open_session(vault, name), serial, ends_ns=until_ns, reason=reason, text=text)
+        signer = open_session(vault, name)
+        after = extend_authority(vault, signer, plan, serial, until_ns=until_ns, reason=reason, text=text)
     Console(highlight=False).print(Text(f"authority {after.authority} now ends at {_time(after.term.ends_ns)}"))
 
 
@@ -269,15 +264,6 @@ def confirm_clock_(folder: Path, name: str | None) -> None:
         confirm_clock(vault, open_session(vault, name))
         now = vault.clocks()
     Console(highlight=False).print(Text(f"confirmed: it is {iso_of(now.utc_ns)[:19]}Z"))
-
-
-def _require_profile(deployment: Deployment, digest: str, path: Path) -> None:
-    expected = deployment.authorisation.profile_digest
-    if digest != expected:
-        raise RefusedError(
-            f"{path} is not the profile that authority {deployment.authority} was signed for: expected SHA-256 "
-            f"{expected}, got {digest}"
-        )
 
 
 def _moment_ns(text: str) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from lfr_kernel.governance.authority import verify_authority
-from lfr_kernel.governance.deployment.register import authorised
+from lfr_kernel.governance.authority import parse_authority, verify_authority, verify_extension
+from lfr_kernel.governance.deployment.register import authorised, extended, find
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.lists.acts import expect_signed_pack
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.rules import Pack
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Plan", "StartMode", "authorise", "refuse", "verify_list", "verify_pack"]
+__all__ = ["Plan", "StartMode", "authorise", "extend", "refuse", "verify_list", "verify_pack"]
 
 StartMode = Literal["sealed", "operator-unlock"]
 HOUR_NS = 3_600 * 10**9
@@ -146,6 +146,31 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
         at="",
     )
     return authorised(vault, signer, draft, starts_ns=authority.starts_ns, ends_ns=authority.ends_ns)
+
+
+def extend(
+    vault: Vault, signer: Signer, plan: Plan, serial: int, *, until_ns: int, reason: str, text: str
+) -> Deployment:
+    """Give an open deployment a later end, within what the pack allows.
+
+    Raises:
+        PackError: the pack is to be completed.
+        RefusedError: the pack allows less, the profile is not the one that was authorised, or the signer may not.
+        AuthorityError: it is not open, or would end earlier.
+    """
+    verify_pack(vault, plan)
+    before = find(vault.database, serial)
+    signed = before.authorisation
+    if (signed.profile_digest, signed.pack_digest) != (plan.profile_digest, plan.loaded.digest):
+        raise RefusedError(
+            f"profile {plan.profile} with pack {plan.pack.name} is not what authority {before.authority} was signed for: "
+            f"expected SHA-256 {signed.profile_digest} and {signed.pack_digest}, got {plan.profile_digest} and "
+            f"{plan.loaded.digest}"
+        )
+    document = parse_authority(signed.document)
+    problems = verify_extension(document, plan.pack, ends_ns=before.term.ends_ns, until_ns=until_ns)
+    refuse(f"authority {before.authority}", problems)
+    return extended(vault, signer, serial, ends_ns=until_ns, reason=reason, text=text)
 
 
 def _of_categories(authority: Authority, listed: ListFile) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Standing
 from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
 from lfr_kernel.runtime import Actor, ActorError, describe
@@ -60,12 +61,28 @@ class Warden(Actor):
         """Set when the system is wired."""
         self.is_over = False
         """Whether the list was wiped."""
+        self._has_begun = False
         self._governed = governed
         self._listed = listed
         self._lane = lane
         self._tally = tally
         self._stop = stop
         self._log = log
+
+    async def setup(self) -> None:
+        """Look once more before anything captures: loading takes a while. A restart leaves that to the next look.
+
+        Raises:
+            PermitRefusedError: the authority is not in force any more, or was ended meanwhile.
+        """
+        if self._has_begun:
+            return
+        look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+        if look.is_ending or look.standing is not Standing.IN_FORCE:
+            raise PermitRefusedError(
+                f"the authority is in force no more ({look.why or look.standing.value}): nothing was captured"
+            )
+        self._has_begun = True
 
     async def tick(self) -> None:
         """Look, and do what is due."""
