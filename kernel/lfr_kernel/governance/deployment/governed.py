@@ -79,6 +79,7 @@ class Governed:
         self._opener = opener
         self._lock = lock_of(vault)
         self._known: set[str] = set()
+        """Withdrawn entries that a look has told of: the first one tells of all, so that none is missed."""
         self._version: int | None = None
         self._last: Instant | None = None
         self._noted_ns = 0
@@ -131,7 +132,6 @@ class Governed:
         serial = self._open_deployment.serial
         self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
         self.deployment = find(self._vault.database, serial)
-        self._known = set(withdrawn(self._vault.database, self.deployment.list))
         self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts)
         self._last = known_time(self._vault.database)
         self._anchored_ns = self._vault.clocks().boot_ns

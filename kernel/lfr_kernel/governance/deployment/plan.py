@@ -163,7 +163,7 @@ def extend(
     signed = before.authorisation
     if (signed.profile_digest, signed.pack_digest) != (plan.profile_digest, plan.loaded.digest):
         raise RefusedError(
-            f"profile {plan.profile} with pack {plan.pack.name} is not what authority {before.authority} was signed for: "
+            f"profile {plan.profile} with pack {plan.pack.name} is not what authority {before.authority} is for: "
             f"expected SHA-256 {signed.profile_digest} and {signed.pack_digest}, got {plan.profile_digest} and "
             f"{plan.loaded.digest}"
         )

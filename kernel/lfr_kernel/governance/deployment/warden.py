@@ -82,6 +82,8 @@ class Warden(Actor):
             raise PermitRefusedError(
                 f"the authority is in force no more ({look.why or look.standing.value}): nothing was captured"
             )
+        for entry in look.withdrawn:
+            self._taken_off(entry)  # the index has not loaded the list yet
         self._has_begun = True
 
     async def tick(self) -> None:
@@ -100,11 +102,17 @@ class Warden(Actor):
             self._log("capture_stopped", why=look.standing.value)
             self._stop(look.standing.value)
 
-    async def _withdraw(self, entry: str) -> None:
+    def _taken_off(self, entry: str) -> Withdrawal | None:
+        """Take an entry off the list in memory; None if it was left out at the opening, or is none of this list's."""
         try:
-            withdrawal = self._listed.withdraw(entry)
+            return self._listed.withdraw(entry)
         except RefusedError:
-            return  # it was left out at the opening, or is no entry of this list
+            return None
+
+    async def _withdraw(self, entry: str) -> None:
+        withdrawal = self._taken_off(entry)
+        if withdrawal is None:
+            return
         try:
             await self.index.ask(self._change(withdrawal), deadline_s=ASK_S)
         except ActorError as error:
