@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from msgspec import structs
 from lfr_kernel.governance.deployment.plan import Plan
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.rules import load_pack, tightened
+from lfr_kernel.profile import parse_profile
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.rules import LoadedPack
+    from lfr_kernel.plugins import Registry
     from lfr_kernel.profile import Profile
     from lfr_kernel.sections import GovernanceSection
 
@@ -51,20 +54,28 @@ def pack_of(profile: Profile) -> LoadedPack:
     return structs.replace(loaded, pack=tightened(loaded.pack, section.stricter)) if section.stricter else loaded
 
 
-def plan_of(profile: Profile, path: Path) -> Plan:
+def plan_of(profile: Profile, path: Path, registry: Registry) -> Plan:
     """Return what a profile would run.
 
     Args:
         profile: as it was loaded.
         path: of its file, whose digest is signed. What `${env:NAME}` puts into it is not part of that.
+        registry: the plugins that it was loaded with.
 
     Raises:
-        PackError, RefusedError: see `pack_of`.
+        PackError, RefusedError: see `pack_of`; or the file is not what was loaded any more.
+        ProfileError: it is no profile any more.
     """
     section = governance_of(profile)
+    content = path.read_bytes()
+    # What runs has to be what is digested, so these very bytes are read again.
+    data = tomllib.loads(content.decode("utf-8-sig"))
+    again, _ = parse_profile(data, registry, source=str(path), here=path.resolve().parent)
+    if again != profile:
+        raise RefusedError(f"{path} was changed while it was read: start again")
     return Plan(
         profile=profile.name,
-        profile_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        profile_digest=hashlib.sha256(content).hexdigest(),
         threshold=profile.watchlist.threshold,
         cameras=tuple(camera.name for camera in profile.cameras),
         loaded=pack_of(profile),

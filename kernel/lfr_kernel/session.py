@@ -26,7 +26,7 @@ from lfr_kernel.messages import Biometric
 from lfr_kernel.models import Models
 from lfr_kernel.pipeline import Parts, Pipeline
 from lfr_kernel.plugins import PluginError
-from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
+from lfr_kernel.runtime import LfrError, PassingError, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.desk import EvidenceStore
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
@@ -154,6 +154,7 @@ class Session:
         failure: BaseException | None = None
         try:
             paces = await (vault or compute).run(self.check_permit, deadline_s=LOAD_S)
+            self._refuse_stopped()
             with anyio.CancelScope() as self._preparing:
                 detector, embedder, listed = await self._prepare(compute, vault)
             self._refuse_stopped()
@@ -204,18 +205,21 @@ class Session:
         is_over = self._pipeline is not None and self._pipeline.warden is not None and self._pipeline.warden.is_over
         with anyio.CancelScope(shield=True):
             try:
-                if self._listed is not None and not is_over:
+                if not is_over:
                     tally = self._pipeline.tally() if self._pipeline else Tally(seen=0, alerts=0)
                     why = "failed" if has_failed else "stopped"
+                    # On the vault's lane, where an opening that nobody waits for any more may still be under way.
                     await vault.run(governed.stopped, why, tally, has_failed, deadline_s=VAULT_S)
                 for problem in await vault.run(governed.deliver, deadline_s=VAULT_S):
                     self._listener.log("anchor_not_delivered", problem=problem)
             except LfrError as error:
                 # The next start finds a run that did not say how it ended, and says so in the chain.
                 self._listener.log("account_not_closed", error=describe(error))
-            finally:
-                governed.close()
-                vault.close()
+            try:
+                await vault.run(governed.close, deadline_s=VAULT_S)
+            except PassingError as error:
+                self._listener.log("vault_not_closed", error=describe(error))
+            vault.close()
 
     async def _prepare(self, compute: Lane, vault: Lane | None) -> tuple[Detector, Embedder, Listed]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
@@ -230,7 +234,7 @@ class Session:
             self._listed = await self._enrol(compute, detector, embedder)
         for rejected in self._listed.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
-        for person in self._listed.unlisted:
+        for person in () if self._governed else self._listed.unlisted:
             self._listener.log("person_not_listed", person=person)
         for finding in self._listed.findings:
             self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))

@@ -248,7 +248,7 @@ def lfr_plugins() -> Sequence[Plugin]:
         CommandPlugin(
             name="demo",
             api=API_VERSION,
-            summary="render a walk-past, list one man, and watch him being recognised",
+            summary="render a walk-past, list one man, and see him recognised",
             create=_demo,
         ),
         CommandPlugin(
@@ -260,7 +260,7 @@ def lfr_plugins() -> Sequence[Plugin]:
         CommandPlugin(
             name="evaluate",
             api=API_VERSION,
-            summary="measure recognition, counted by people, and recommend a threshold",
+            summary="measure recognition by people, and recommend a threshold",
             create=_evaluate,
         ),
         CommandPlugin(

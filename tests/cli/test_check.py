@@ -48,7 +48,7 @@ def test_three_planted_mistakes_are_all_named(lfr: Callable[..., Any], board: An
         f"error: {board.profile}: 4 mistakes\n"
         f"  {board.profile}: cameras[0].options.frames: expected an integer at least 0, got -1 "
         "(camera plugin 'checkerboard' of lfr-checkerboard 0.1.0)\n"
-        f"  {board.profile}: watchlist.image: unknown key, expected one of: images, threshold, early_margin, "
+        f"  {board.profile}: watchlist.image: unknown key, expected one of: images, file, threshold, early_margin, "
         "reader, gates "
         "(did you mean 'images'?)\n"
         f"  {board.profile}: watchlist.images: missing, expected a folder or a list of folders\n"

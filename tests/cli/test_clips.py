@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 PROFILE = """
 name = "clip"
-permit = "demo"
+permit = "development"
 [[cameras]]
 name = "clip"
 options = {{ url = '{clip}' }}

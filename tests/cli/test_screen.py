@@ -72,6 +72,7 @@ def summary(**changes: Any) -> Summary:
     facts: dict[str, Any] = {field: {} for field in Summary.__struct_fields__}
     facts |= {
         "profile": "van",
+        "authority": None,
         "permit": "development (built-in development permit: NOT an authority to watch the public)",
         "basis": NO_REPORT,
         "ended": "SIGINT",

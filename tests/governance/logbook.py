@@ -60,7 +60,7 @@ class Logbook:
         """A signed roster of everybody; `rows` changes what it says of somebody."""
         self.rosters = self.rosters + 1 if number is None else number
         people: list[dict[str, Any]] = [
-            {"name": name, "signing": one.public.hex(), "roles": ["operator"], "expires": "2027-01-01T00:00:00Z",
+            {"name": name, "signing": one.public.hex(), "roles": ["operator", "authoriser"], "expires": "2027-01-01T00:00:00Z",
              "revoked": None} | rows.get(name, {})
             for name, one in self.people.items()
         ]  # fmt: skip
@@ -78,7 +78,7 @@ class Logbook:
         with self.database.transaction() as transaction:
             transaction.append("founded", signer=self.machine, facts=facts)
 
-    def act(self, act: str = "tested", signer: Signer | None = None, **more: Any) -> Entry:
+    def act(self, act: str = "capture_started", signer: Signer | None = None, **more: Any) -> Entry:
         with self.database.transaction() as transaction:
             return transaction.append(act, signer=signer or self.machine, **more)
 

@@ -44,19 +44,23 @@ def log(tmp_path: Path) -> Iterator[Logbook]:
 
 
 def test_an_entry_is_exactly_this_text_and_this_digest() -> None:
-    made = draft((41, "ab" * 32), STAMP, "tested", signer=SIGNER, facts={"é": 0.1}, reason="a-b_1", text="cd")
+    made = draft((41, "ab" * 32), STAMP, "capture_started", signer=SIGNER, facts={"é": 0.1}, reason="a-b_1", text="cd")
     assert made.entry.body == (
         f'{{"n":42,"prev":"{"ab" * 32}","at":"2026-03-01T10:00:00.000000001Z","boot_ns":5,"boot_id":"boot-1",'
-        f'"synchronised":null,"act":"tested","by":"installation","key":"{key_id(SIGNER.public)}","reason":"a-b_1",'
+        f'"synchronised":null,"act":"capture_started","by":"installation","key":"{key_id(SIGNER.public)}","reason":"a-b_1",'
         '"text":"cd","facts":{"é":0.1}}'
     )
     assert made.entry.digest == sha256(b"lfr-audit-1\0" + made.entry.body.encode()).hexdigest()
-    assert (made.entry.number, made.entry.at, made.entry.act) == (42, "2026-03-01T10:00:00.000000001Z", "tested")
+    assert (made.entry.number, made.entry.at, made.entry.act) == (
+        42,
+        "2026-03-01T10:00:00.000000001Z",
+        "capture_started",
+    )
     assert stamp_of(made.entry.body) == STAMP
 
 
 def test_the_signature_covers_the_digest_and_what_it_is_for() -> None:
-    made = draft((0, NOTHING), STAMP, "tested", signer=SIGNER)
+    made = draft((0, NOTHING), STAMP, "capture_started", signer=SIGNER)
     public = Ed25519PublicKey.from_public_bytes(SIGNER.public)
     public.verify(base64.b64decode(made.signature), b"lfr-audit-1\0" + bytes.fromhex(made.entry.digest))
 
@@ -64,7 +68,7 @@ def test_the_signature_covers_the_digest_and_what_it_is_for() -> None:
 @pytest.mark.parametrize("code", ["Because of Zebedee", "", "naïve", "a\n"])
 def test_what_is_no_code_never_gets_into_the_chain(code: str) -> None:
     with pytest.raises(ValueError, match=r"expected reason to be a code of a-z, 0-9, - and _, got .*free text goes to"):
-        draft((0, NOTHING), STAMP, "tested", signer=SIGNER, reason=code)
+        draft((0, NOTHING), STAMP, "capture_started", signer=SIGNER, reason=code)
     with pytest.raises(ValueError, match=r"expected act to be a code"):
         draft((0, NOTHING), STAMP, code, signer=SIGNER)
 
@@ -264,7 +268,7 @@ class ChainMachine(RuleBasedStateMachine):
     def act(self, count: int) -> None:
         for _ in range(count):
             self.log.act(facts={"count": 7})
-            self.acts.append("tested")
+            self.acts.append("capture_started")
 
     @rule()
     def start_session(self) -> None:
@@ -310,7 +314,7 @@ class ChainMachine(RuleBasedStateMachine):
     def crash_in_an_act(self) -> None:
         def fail() -> None:
             with self.log.database.transaction() as transaction:
-                transaction.append("tested", signer=self.log.machine)
+                transaction.append("capture_started", signer=self.log.machine)
                 raise Crash
 
         with pytest.raises(Crash):
@@ -357,10 +361,10 @@ class ChainMachine(RuleBasedStateMachine):
         assert len(found) == sum(number > length for number, _ in self.anchors)
         assert f"says entry {last} existed, the log ends at {length}" in found[-1]
 
-    @precondition(lambda self: self.checkpoints > 0 and "tested" in self.acts)
+    @precondition(lambda self: self.checkpoints > 0 and "capture_started" in self.acts)
     @rule()
     def a_thief_of_the_installation_key_cannot_rewrite_what_a_checkpoint_covers(self) -> None:
-        place = self.acts.index("tested")
+        place = self.acts.index("capture_started")
         lines = self.log.lines()
         lines[place] = changed(lines[place], '"count":7', '"count":8')
         again = signed_anew(lines, self.log.machine)

@@ -107,7 +107,7 @@ def test_a_transaction_is_all_or_nothing(log: Logbook) -> None:
 
     def fail() -> None:
         with log.database.transaction() as transaction:
-            transaction.append("tested", signer=log.machine, text="why", text_key=KEY)
+            transaction.append("capture_started", signer=log.machine, text="why", text_key=KEY)
             transaction.enqueue("note", {"a": 1})
             raise KeyError("a step that fails")
 
@@ -123,7 +123,7 @@ def test_an_error_of_sqlite_undoes_all_and_says_what_to_do(log: Logbook) -> None
 
     def fail() -> None:
         with log.database.transaction() as transaction:
-            transaction.append("tested", signer=log.machine)
+            transaction.append("capture_started", signer=log.machine)
             transaction.execute("INSERT INTO nowhere VALUES (1)")
 
     with pytest.raises(AuditError, match=r"vault\.db: nothing of it was kept \(SQLite says: no such table: nowhere\)"):
@@ -140,7 +140,7 @@ def test_a_full_disk_leaves_nothing_half_written(log: Logbook) -> None:
     def fill() -> None:
         for number in range(100):
             with log.database.transaction() as transaction:
-                transaction.append("tested", signer=log.machine, facts={"long": "x" * 900})
+                transaction.append("capture_started", signer=log.machine, facts={"long": "x" * 900})
                 transaction.enqueue("note", {"number": number})
 
     with pytest.raises(AuditError, match=r"the disk is full: free some space, then start again"):
@@ -155,7 +155,7 @@ def test_a_transaction_inside_another_or_after_its_end_is_a_mistake(log: Logbook
     with log.database.transaction() as transaction:
         with pytest.raises(RuntimeError, match="is open on this thread already"), log.database.transaction():
             pass
-        transaction.append("tested", signer=log.machine)
+        transaction.append("capture_started", signer=log.machine)
     with pytest.raises(RuntimeError, match="this transaction has ended"):
         transaction.execute("SELECT 1")
 
@@ -195,7 +195,7 @@ def test_the_outbox_gives_back_what_was_put_in_until_it_is_done(log: Logbook) ->
 def test_many_entries_come_in_order(log: Logbook) -> None:
     with log.database.transaction() as transaction:
         for _ in range(1_200):
-            transaction.append("tested", signer=log.machine)
+            transaction.append("capture_started", signer=log.machine)
     assert [one.number for one in log.database.entries()] == list(range(1, 1_202))
     assert [one.number for one in log.database.entries(after=1_199)] == [1_200, 1_201]
 
@@ -205,7 +205,7 @@ def test_it_tells_when_somebody_else_has_written(log: Logbook) -> None:
     log.act()
     assert log.database.data_version() == before
     with Database(log.database.path, clocks=log.clock) as other, other.transaction() as transaction:
-        transaction.append("tested", signer=log.machine)
+        transaction.append("capture_started", signer=log.machine)
     assert log.database.data_version() != before
     assert log.database.head()[0] == 3
 
@@ -220,7 +220,7 @@ with Database(Path(sys.argv[1]), clocks=Clock()) as database:
     sys.stdin.readline()
     for _ in range(40):
         with database.transaction() as transaction:
-            transaction.append("tested", signer=KeySigner("installation", bytes.fromhex(sys.argv[2])))
+            transaction.append("capture_started", signer=KeySigner("installation", bytes.fromhex(sys.argv[2])))
             transaction.enqueue("note", {})
 """
 
@@ -303,7 +303,7 @@ def tampered(log: Logbook, *statements: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE entries SET body = replace(body, 'tested', 'teased') WHERE number = 3",
+        "UPDATE entries SET body = replace(body, 'capture_started', 'capture_stopped') WHERE number = 3",
         "DELETE FROM entries WHERE number = 2",
         "UPDATE entries SET digest = upper(digest) WHERE number = 3",
     ],
@@ -355,7 +355,7 @@ def killed(log: Logbook, folder: Path, *, big: bool) -> Path:
         copy()
         return folder / "vault.db"
     with log.database.transaction() as transaction:
-        transaction.append("tested", signer=log.machine)
+        transaction.append("capture_started", signer=log.machine)
         for _ in range(100):
             transaction.enqueue("note", {"long": "x" * 2_000})
         copy()
@@ -437,7 +437,7 @@ keyring = Keyring(Path(sys.argv[1]).parent / "keys")
 with Database(Path(sys.argv[1]), clocks=Clock()) as database:
     for number in itertools.count():
         with database.transaction() as transaction:
-            entry = transaction.append("tested", signer=machine, facts={"long": "x" * 3000})
+            entry = transaction.append("capture_started", signer=machine, facts={"long": "x" * 3000})
             if number % 5 == 4:
                 entry = checkpoint(transaction, keyring)
         print(entry.number, flush=True)

@@ -101,16 +101,16 @@ def test_a_changed_entry(log: Logbook, number: int) -> None:
     lines, anchors = ten_entries(log)
     lines[number - 1] = changed(lines[number - 1], '"count":7', '"count":8')
     found = check(log, lines).findings
-    assert found == [f"changed: entry {number} (tested by installation: it does not hold)"]
+    assert found == [f"changed: entry {number} (capture_started by installation: it does not hold)"]
     saw = [one for one in check(log, lines, *anchors).findings if "anchor" in one]
     assert saw == []  # both anchored entries are as they were: it is the link that broke
 
 
 def test_the_last_entry_changed(log: Logbook) -> None:
     lines, _ = ten_entries(log)
-    lines[9] = changed(lines[9], '"act":"tested"', '"act":"teased"')
+    lines[9] = changed(lines[9], '"act":"capture_started"', '"act":"capture_stopped"')
     (finding,) = check(log, lines).findings
-    assert finding == "bad signature at entry 10, or it was changed (teased by installation: it does not hold)"
+    assert finding == "bad signature at entry 10, or it was changed (capture_stopped by installation: it does not hold)"
 
 
 def test_one_bit_of_a_signature(log: Logbook) -> None:
@@ -118,7 +118,7 @@ def test_one_bit_of_a_signature(log: Logbook) -> None:
     at = lines[3].index('"sig": "') + 10
     lines[3] = lines[3][:at] + ("A" if lines[3][at] != "A" else "B") + lines[3][at + 1 :]
     (finding,) = check(log, lines).findings
-    assert finding == "bad signature at entry 4 (tested by installation: it does not hold)"
+    assert finding == "bad signature at entry 4 (capture_started by installation: it does not hold)"
 
 
 def test_a_removed_entry(log: Logbook) -> None:
@@ -131,7 +131,7 @@ def test_the_first_entry_removed_leaves_nobody_who_may_sign(log: Logbook) -> Non
     lines, _ = ten_entries(log)
     assert check(log, lines[1:]).findings[:2] == [
         "missing: entry 1",
-        f"bad signature at entry 2 (tested by installation: key {body_of(lines[1])['key']} may not sign it)",
+        f"bad signature at entry 2 (capture_started by installation: key {body_of(lines[1])['key']} may not sign it)",
     ]
 
 
@@ -208,7 +208,7 @@ def test_a_checkpoint_by_the_installation_is_none(log: Logbook) -> None:
 def test_a_copy_that_was_cut_short_is_told_from_tampering(log: Logbook) -> None:
     lines, _ = ten_entries(log)
     (finding,) = check(log, [*lines[:9], lines[9][:40]]).findings
-    assert finding == "line 10 is incomplete: the copy was cut short; export it again"
+    assert finding == "line 10 is incomplete: export it again"
     damaged = [*lines[:8], lines[8][:40] + "\n", lines[9]]
     assert check(log, damaged).findings == ["line 9 is no entry: changed or damaged", "missing: entry 9"]
 

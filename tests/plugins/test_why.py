@@ -175,7 +175,9 @@ def test_a_profile_in_a_file_cannot_list_nobody_but_keeps_its_settings(tmp_path:
     assert (profile.permit, profile.sinks, profile.watchlist.threshold) == ("demo", (), 0.7)
     assert [camera.options.url for camera in profile.cameras] == [str(tmp_path / "clip.mp4")]
     path.write_text(text.replace('["${here}/people"]', "[]"), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"watchlist.images: expected a folder or a list of folders, got \[\]"):
+    with pytest.raises(
+        ValueError, match=r"watchlist.images: expected a folder or a list of folders, optional, got \[\]"
+    ):
         profile_for(tmp_path / "clip.mp4", registry(), profile=path, watchlist=None)
 
 

@@ -61,7 +61,7 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
     registry: Registry = ctx.obj["registry"]
     profile, _ = load_profile(path, registry)
     loaded = load_authority(document)
-    plan = plan_of(profile, path)
+    plan = plan_of(profile, path, registry)
     with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
         signer = open_session(vault, name)
         expect_new(vault.database, loaded.authority.id)
@@ -170,7 +170,7 @@ def extend(ctx: click.Context, serial: int, until: str, reason: str, text: str, 
     """Give an open deployment a later end. The pack says by how much, and how long it may last in all."""
     registry: Registry = ctx.obj["registry"]
     profile, _ = load_profile(path, registry)
-    plan, until_ns = plan_of(profile, path), _moment_ns(until)
+    plan, until_ns = plan_of(profile, path, registry), _moment_ns(until)
     with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
         signer = open_session(vault, name)
         after = extend_authority(vault, signer, plan, serial, until_ns=until_ns, reason=reason, text=text)

@@ -96,7 +96,7 @@ class _Checks:
     def permit(self) -> dict[str, Pace]:
         if self._profile.governance is None:
             return self._permit(issue_builtin)
-        plan = plan_of(self._profile, self._path)
+        plan = plan_of(self._profile, self._path, self._registry)
         with Vault.open(vault_of(self._profile), clocks=read_clocks) as vault:
             return self._permit(lambda _kind, paces: permit_of(permitted(vault, plan, paces), plan))
 

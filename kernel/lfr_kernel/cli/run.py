@@ -57,7 +57,7 @@ class Present(Struct, frozen=True, kw_only=True):
     passphrase_file: Path | None = None
 
 
-def governed_by(profile: Profile, path: Path, present: Present) -> Governed | None:
+def governed_by(profile: Profile, path: Path, registry: Registry, present: Present) -> Governed | None:
     """Return the run under an authority that a profile asks for, if it does. Opens its vault.
 
     Raises:
@@ -68,7 +68,7 @@ def governed_by(profile: Profile, path: Path, present: Present) -> Governed | No
     vault = Vault.open(vault_of(profile), clocks=read_clocks)
     try:
         opener = Opener(operator=lambda: open_session(vault, present.name), unlock=_unlocking(present))
-        return Governed(vault, plan_of(profile, path), opener)
+        return Governed(vault, plan_of(profile, path, registry), opener)
     except BaseException:
         vault.close()
         raise
@@ -98,7 +98,7 @@ def run_profile(
     """
     profile, redactor = load_profile(path, registry)
     try:
-        governed = governed_by(profile, path, present or Present())
+        governed = governed_by(profile, path, registry, present or Present())
         with _stdout_kept_clean() if as_json else nullcontext():
             summary, code = run_loaded(
                 profile, registry, redactor, duration_s=duration_s, debug=debug, governed=governed

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from lfr_kernel.cli.app import main
+from lfr_kernel.memory import harden
 
 __all__ = ["script"]
 
@@ -22,6 +23,7 @@ def script() -> NoReturn:
     The interpreter, on its way out, stops a daemon thread when it next asks for the GIL, and C++ libraries answer that
     by aborting the process. So lanes get a moment to end; if one does not, the interpreter is left as it is.
     """
+    harden()
     try:
         main()
     except SystemExit as end:

@@ -81,7 +81,7 @@ def stand(term: Term, now: Instant, last: Instant | None, *, tolerance_s: float)
         last: what `remember` returned at the last look, written down with the audit; None before the first.
         tolerance_s: `clock_tolerance_s` of the pack.
     """
-    if _remaining_ns(term, now) <= 0:
+    if _remaining_ns(term, now) <= 0 or _is_past(term, now, last):
         return Standing.ENDED
     # The tie was written down as well: it holds where nothing else was before the machine started again.
     if any(is_behind(earlier, now, tolerance_s=tolerance_s) for earlier in (last, term.anchored)):
@@ -113,6 +113,14 @@ def due_warning(term: Term, now: Instant, given: Collection[int]) -> int | None:
         if 0 < left_ns <= minutes * 60 * _SECOND_NS:
             return minutes
     return None
+
+
+def _is_past(term: Term, now: Instant, last: Instant | None) -> bool:
+    """Return whether the end has come by what was last certain and the time that passed since, by the boot clock.
+
+    So a clock that is set back after a restart prolongs nothing, also where the term is not tied to this boot yet.
+    """
+    return last is not None and is_same_boot(last, now) and last.utc_ns + now.boot_ns - last.boot_ns >= term.ends_ns
 
 
 def _remaining_ns(term: Term, now: Instant) -> int:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE", "KEYS", "SEALING", "SESSIONS", "SIGNING", "Vault"]
 
 T = TypeVar("T")
+SESSION_ACTS = {"session_started", "session_ended"}
+"""What a session that is good for one deployment may sign beside its acts."""
 DATABASE, KEYS, SESSIONS = "vault.db", "keys", "sessions"
 SIGNING, SEALING = "installation-signing", "installation-sealing"
 """Names of the installation's own keys."""
@@ -185,10 +187,11 @@ class Vault:
                 )
             require(act, member)
             bound = by.certificate.deployment
-            if bound is not None and deployment is not None and deployment != bound:
+            if bound is not None and deployment != bound and act not in SESSION_ACTS:
+                belongs = "no deployment" if deployment is None else f"deployment {deployment}"
                 raise RefusedError(
-                    f"the session of {by.member.name} is good for deployment {bound}, and {act} belongs to deployment "
-                    f"{deployment}: start a session for that one"
+                    f"the session of {by.member.name} is good for deployment {bound}, and {act} belongs to {belongs}: "
+                    "start another session for it"
                 )
         elif by.public != self.signer.public:
             raise RefusedError(f"{act} was to be signed by {by.name}, which is neither a session nor this installation")

@@ -1,9 +1,4 @@
-"""Verify an exported audit: needs this file, Python 3.11 and `cryptography`, and nothing else of lfr-kernel.
-
-python verifier.py EXPORT.jsonl [--anchors FILE] [--root HEX]; exit code 0 if all fits, 1 if not, 2 for a wrong call.
-"""
-
-from __future__ import annotations
+"""Verify an exported audit with this file, Python 3.11 and `cryptography`. Exit codes: 0 all fits, 1 not, 2 misused."""
 
 import argparse
 import hashlib
@@ -21,8 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PREFIX = b"lfr-audit-1\0"
 ANCHOR = re.compile(r"lfr-anchor 1 (\S+) (\d{1,15}) ([0-9a-f]{64}) (\S+)\Z")
-NO_ANCHORS = "self-consistent only: no anchors given"
 moment = datetime.fromisoformat
+ROLES = """installation: founded recovered capture_started capture_stopped end_is_near entry_expired clock_jumped
+installation: deployment_ended wiped\nanybody: roster_installed packs_installed
+list-builder: list_built
+reviewer: list_reviewed
+authoriser: authorised authority_extended
+operator: deployment_opened deployment_unlocked"""
+SIGNERS = {act: role.strip(":") for role, *acts in map(str.split, ROLES.splitlines()) for act in acts}
+NONE = "self-consistent only: no anchors given"
 UNREADABLE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, InvalidSignature, RecursionError)
 
 
@@ -38,17 +40,13 @@ class Result(NamedTuple):
     proved_entry: int
 
 
-class _Log:
-    """What the log has said so far about who may sign."""
-
+class _Log:  # what the log has said so far about who may sign; its methods raise ValueError for what does not fit
     def __init__(self, root: str | None) -> None:
         self.root, self.organisation, self.installation = root, "", ""
         self.machine, self.evolving, self.checkpoints, self.roster = b"", b"", 0, -1
-        self.people: dict[str, Any] = {}
-        self.sessions: dict[str, Any] = {}
+        self.people, self.sessions = dict[str, Any](), dict[str, Any]()
 
     def learn(self, entry: dict[str, Any]) -> None:
-        """Take in what an entry says about keys, if those who may say so have signed it. Raises ValueError."""
         act, facts = entry["act"], entry.get("facts") or {}
         if (act == "founded") != (entry["n"] == 1):
             raise ValueError("`founded` is entry 1, and no other is")
@@ -59,6 +57,7 @@ class _Log:
             certificate = _opened(facts["certificate"], "installation-certificate", self.organisation)
             self.installation, self.machine = certificate["installation"], bytes.fromhex(certificate["signing"])
             self.evolving = bytes.fromhex(facts["checkpoint"])
+        if act in ("founded", "packs_installed"):
             _opened(facts["packs"], "packs", self.organisation)
         if act in ("founded", "roster_installed"):
             roster = _opened(facts["roster"], "roster", self.organisation)
@@ -67,21 +66,24 @@ class _Log:
             self.roster, self.people = roster["number"], {one["name"]: one for one in roster["people"]}
         if act == "session_started":
             name = json.loads(b64decode(facts["certificate"]["payload"]))["person"]
-            session = _opened(facts["certificate"], "session-certificate", self.person(name, entry["at"])["signing"])
+            by = self.person(name, entry["at"])["signing"]
+            session = _opened(facts["certificate"], "session-certificate", by) | {"by": by}
             if session["installation"] != self.installation:
                 raise ValueError(f"the session of {name} is for installation {session['installation']}")
             self.sessions[hashlib.sha256(bytes.fromhex(session["key"])).hexdigest()[:32]] = session
 
     def key_for(self, entry: dict[str, Any]) -> bytes:
-        """Return the key that may have signed an entry. Raises ValueError if there is none."""
-        by, public, session = "installation", self.machine, self.sessions.get(entry["key"])
+        by, role, session = "installation", SIGNERS.get(entry["act"]), self.sessions.get(entry["key"])
+        public = self.machine if role in (by, "anybody") else b""
         if entry["act"] == "checkpoint":
             by, public = "checkpoint", self.evolving
             if entry["facts"]["checkpoint"] != self.checkpoints + 1:
                 raise ValueError(f"expected checkpoint {self.checkpoints + 1}, got {entry['facts']['checkpoint']}")
         elif session is not None:
             by, public = f"person {session['person']}", bytes.fromhex(session["key"])
-            self.person(session["person"], entry["at"])
+            person = self.person(session["person"], entry["at"])
+            if person["signing"] != session["by"] or role not in (None, "anybody", *person["roles"]):
+                raise ValueError(f"{session['person']} has another key by now, or not the role {role}")
             if not moment(session["starts"]) <= moment(entry["at"]) <= moment(session["ends"]):
                 raise ValueError(f"the session was from {session['starts']} to {session['ends']}, not {entry['at']}")
         if not public or (entry["key"], entry["by"]) != (hashlib.sha256(public).hexdigest()[:32], by):
@@ -96,10 +98,10 @@ class _Log:
         return row
 
     def unsigned(self, entry: dict[str, Any], digest: str, signature: bytes) -> str:
-        """Return why the signature of an entry does not count; nothing if it does."""
         try:
             self.learn(entry)
             Ed25519PublicKey.from_public_bytes(self.key_for(entry)).verify(signature, PREFIX + bytes.fromhex(digest))
+            self.sessions.pop(entry["key"] if entry["act"] == "session_ended" else "", None)
             if entry["act"] == "checkpoint":
                 self.checkpoints, self.evolving = self.checkpoints + 1, bytes.fromhex(entry["facts"]["next"])
         except UNREADABLE as error:
@@ -128,9 +130,8 @@ def verify(lines: list[str], anchors: list[str], root: str | None) -> Result:
     notes = [f"{last} entries, {log.checkpoints} checkpoints, head {digests[last]}"]
     notes += [f"organisation {log.organisation or 'unknown'} ({told})"]
     later = "later entries are only self-consistent" if good and last > good[1] else "there are no later entries"
-    verdict = f"proved up to anchor {good[0]} (entry {good[1]}, {good[2]}); {later}" if good else NO_ANCHORS
-    if findings:
-        verdict = f"NOT PROVED: {len(findings)} finding{'s' * (len(findings) > 1)}"
+    proof = f"proved up to anchor {good[0]} (entry {good[1]}, {good[2]}); {later}" if good else NONE
+    verdict = f"NOT PROVED: {len(findings)} finding{'s' * (len(findings) > 1)}" if findings else proof
     proved = good[1] if good and not findings else 0
     return Result(findings, verdict, notes, last, digests[last], log.organisation, proved)
 
@@ -145,8 +146,8 @@ def _read(lines: list[str], findings: list[str]) -> list[tuple[dict[str, Any], s
                 findings.append(f"out of order: entry {entry['n']} comes after entry {found[-1][0]['n']}")
             found += [(entry | {"n": int(entry["n"])}, hashlib.sha256(body).hexdigest(), b64decode(outer["sig"]))]
         except UNREADABLE:
-            cut = "is incomplete: the copy was cut short; export it again"
-            findings.append(f"line {place} {'is no entry: changed or damaged' if line.endswith(chr(10)) else cut}")
+            what = "no entry: changed or damaged" if line.endswith("\n") else "incomplete: export it again"
+            findings.append(f"line {place} is {what}")
     return found
 
 

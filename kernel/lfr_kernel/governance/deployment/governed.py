@@ -230,6 +230,8 @@ class Governed:
             tally: what the run has counted.
             failed: whether it failed.
         """
+        if self.listed is None:
+            return  # nothing was opened
         vault, serial = self._vault, self._open_deployment.serial
         with vault.database.transaction() as transaction:
             found = structs.replace(

@@ -83,8 +83,13 @@ def destroy_file(path: Path) -> bool:
 
     So with what a crash in `write_whole` left beside it: that may be a copy of the same secret.
 
+    What cannot be overwritten is removed all the same.
+
     On flash and on file systems that copy on write the old blocks may outlive this: what must be gone is therefore
     kept encrypted, and its key small enough for a store that really forgets.
+
+    Raises:
+        KeyFileError: it could not be overwritten before it was removed, or not be removed.
     """
     for beside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         _overwrite(beside)
@@ -104,5 +109,11 @@ def _overwrite(path: Path) -> bool:
             os.fsync(file.fileno())
     except FileNotFoundError:
         return False
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise KeyFileError(
+            f"{path} was removed, but could not be overwritten before: {error.strerror}; overwrite the free space of "
+            "its disk"
+        ) from error
     path.unlink(missing_ok=True)
     return True

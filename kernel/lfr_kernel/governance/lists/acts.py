@@ -217,16 +217,19 @@ def expect_acts(vault: Vault, source: ListFile) -> None:
         RefusedError: it was built, reviewed or sampled without an act in the chain of this installation.
     """
     rows = vault.database.query(
-        "SELECT act, json_extract(body, '$.by') FROM entries "
+        "SELECT act, json_extract(body, '$.by'), json_extract(body, '$.facts.n') FROM entries "
         "WHERE act IN ('list_built', 'list_reviewed', 'list_sampled') "
         "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ?",
         (source.header.id, source.header.root),
     )
-    done = [("list_built", source.header.builder.name)]
-    done += [("list_reviewed", one.reviewer.name) for one in source.reviews]
-    done += [("list_sampled", one.by.name) for one in source.samples]
-    for act, who in done:
-        if (act, who) not in rows:
+    done: list[tuple[str, str, int | None]] = [("list_built", source.header.builder.name, None)]
+    done += [("list_reviewed", one.reviewer.name, None) for one in source.reviews]
+    done += [("list_sampled", one.by.name, one.n) for one in source.samples]
+    for act, who, count in done:
+        # Each claim needs an act of its own: a second review is not covered by the first.
+        if (act, who, count) in rows:
+            rows.remove((act, who, count))
+        else:
             raise RefusedError(
                 f"list {source.path}: the audit of this installation has no {act} by {who}, which the file claims; do "
                 "it again here, so that it is written down"

@@ -92,6 +92,7 @@ def write_parts(path: Path, front: Front, table: Sequence[bytes], chunks: Iterab
     if len(encoded) > LONGEST_FRONT:
         raise ListFileError(f"list {path}: its front would be longer than {LONGEST_FRONT} bytes: too many reviews")
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    before = path.open("r+b") if path.exists() else None
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
             file.write(MAGIC + len(encoded).to_bytes(LENGTH_BYTES, "big") + encoded)
@@ -102,11 +103,26 @@ def write_parts(path: Path, front: Front, table: Sequence[bytes], chunks: Iterab
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        if before is not None:
+            _forget_front(before)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+    finally:
+        if before is not None:
+            before.close()
     sync_folder(path.parent)
+
+
+def _forget_front(file: IO[bytes]) -> None:
+    """Overwrite the front of a file that another one took the place of: the sealed key is not to lie there twice."""
+    file.seek(len(MAGIC))
+    length = int.from_bytes(file.read(LENGTH_BYTES), "big")
+    file.seek(0)
+    file.write(bytes(len(MAGIC) + LENGTH_BYTES + min(length, LONGEST_FRONT)))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _spans(file: IO[bytes], rows: int) -> list[tuple[int, int]]:
