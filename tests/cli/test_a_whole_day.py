@@ -393,7 +393,9 @@ def account(day: Day) -> None:
     assert order == [
         "founded",
         "list_built",
+        "list_consulted",
         "list_sampled",
+        "list_consulted",
         "list_reviewed",
         "authorised",
         "deployment_opened",

@@ -60,8 +60,8 @@ class Logbook:
         """A signed roster of everybody; `rows` changes what it says of somebody."""
         self.rosters = self.rosters + 1 if number is None else number
         people: list[dict[str, Any]] = [
-            {"name": name, "signing": one.public.hex(), "roles": ["operator", "authoriser"], "expires": "2027-01-01T00:00:00Z",
-             "revoked": None} | rows.get(name, {})
+            {"name": name, "signing": one.public.hex(), "roles": ["operator", "authoriser"],
+             "expires": "2027-01-01T00:00:00Z", "revoked": None} | rows.get(name, {})
             for name, one in self.people.items()
         ]  # fmt: skip
         return sign("roster", {"number": self.rosters, "people": people}, self.organisation)

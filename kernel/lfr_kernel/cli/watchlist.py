@@ -14,7 +14,7 @@ from lfr_kernel.cli.watchlist_build import build
 from lfr_kernel.cli.watchlist_sample import sample
 from lfr_kernel.cli.watchlist_screen import header_table, questions_table
 from lfr_kernel.governance.instant import read_clocks
-from lfr_kernel.governance.lists.acts import expect_another, review_list, verify_people
+from lfr_kernel.governance.lists.acts import consult, expect_another, review_list, verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import moment
@@ -116,6 +116,7 @@ def review(file: Path, name: str | None, folder: Path, *, yes: bool) -> None:
         found.verify_public()
         verify_people(vault, found)
         expect_another(found, signer)
+        consult(vault, signer, found, found.header.counts.questioned)
         now = moment(vault.clocks().utc_ns)
         questions, expired = [], 0
         for row in found.rows(found.open_key(vault.open_sealed_key())):

@@ -15,7 +15,7 @@ from lfr_kernel.cli.screen import printable
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
-from lfr_kernel.governance.lists.acts import sample_list, verify_people
+from lfr_kernel.governance.lists.acts import consult, sample_list, verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.sampling import (
     ANSWERS,
@@ -71,6 +71,7 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
             expect_drawn(checked, drawn(found, key, len(checked.findings), checked.seed))
         else:
             seed = secrets.token_hex(SEED_BYTES)
+            consult(vault, signer, found, min(n, len(found)))
             rows = drawn(found, key, n, seed)
             if sheet_path is not None:
                 if sheet_path.exists():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build_list",
+    "consult",
     "expect_acts",
     "expect_another",
     "expect_signed_pack",
@@ -183,6 +184,32 @@ def sample_list(vault: Vault, signer: SessionSigner, source: ListFile, checked: 
     with vault.database.transaction() as transaction:
         vault.act(transaction, "list_sampled", by=signer, facts=facts)
     return sampled
+
+
+def consult(vault: Vault, signer: SessionSigner, source: ListFile, count: int) -> None:
+    """Say in the audit, before anybody sees them, that rows of a list are shown.
+
+    Args:
+        vault: of the installation.
+        signer: the session of whoever is to see them.
+        source: a list.
+        count: how many rows are shown.
+
+    Raises:
+        RefusedError: `signer` may not see any, or the list was opened for a deployment: a copy of it is no list.
+    """
+    rows = vault.database.query(
+        "SELECT serial FROM deployments "
+        "WHERE json_extract(body, '$.list') = ? AND json_extract(body, '$.opened_ns') IS NOT NULL",
+        (source.header.id,),
+    )
+    if rows:
+        raise RefusedError(
+            f"list {source.path} was opened for deployment {rows[0][0]}: what is left of it is a copy, which nobody "
+            "may look into; destroy it"
+        )
+    with vault.database.transaction() as transaction:
+        vault.act(transaction, "list_consulted", by=signer, facts={"list": source.header.id, "n": count})
 
 
 def verify_people(vault: Vault, source: ListFile) -> None:

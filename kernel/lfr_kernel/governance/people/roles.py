@@ -25,6 +25,7 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "list_built": BUILDERS,
     "list_reviewed": frozenset({Role.REVIEWER}),
     "list_sampled": frozenset({Role.REVIEWER, Role.AUDITOR}),
+    "list_consulted": frozenset({Role.LIST_BUILDER, Role.REVIEWER, Role.AUDITOR, Role.DATA_PROTECTION}),
     # Whoever works with a list may take somebody off it at once; putting somebody on takes two.
     "entry_recalled": frozenset({Role.LIST_BUILDER, Role.REVIEWER, Role.OPERATOR, Role.DATA_PROTECTION}),
     "authorised": AUTHORISERS,
@@ -36,7 +37,6 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "clock_confirmed": KEEPERS,
     "roster_installed": KEEPERS,
     "packs_installed": KEEPERS,
-    "anchor_printed": frozenset({Role.AUDITOR, Role.OPERATOR, Role.DATA_PROTECTION}),
     "session_started": ANYBODY,
     "session_ended": ANYBODY,
 }
