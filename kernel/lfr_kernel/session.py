@@ -344,7 +344,7 @@ class Session:
             list=deployment.list,
             warnings=governed.warnings,
             mark=governed.plan.pack.rules.mark,
-            is_wiped=warden is not None and warden.is_over,
+            is_wiped=warden is not None and warden.is_wiped,
         )
 
 

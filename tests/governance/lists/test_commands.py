@@ -129,8 +129,8 @@ def test_a_list_is_built_sampled_reviewed_and_verified(built: Site) -> None:
     assert "it opens at this installation: rows 3" in out
     found = ListFile.open(site.out)
     (built_, shown, sampled, looked, reviewed) = site.acts()
-    for act, facts in (shown, looked):
-        assert (act, facts["list"]) == ("list_consulted", found.header.id)
+    for act, told in (shown, looked):
+        assert (act, told["list"]) == ("list_consulted", found.header.id)
     assert (shown[1]["n"], looked[1]["n"]) == (3, 0)
     assert built_[0] == "list_built"
     assert (built_[1]["list"], built_[1]["root"]) == (found.header.id, found.header.root)

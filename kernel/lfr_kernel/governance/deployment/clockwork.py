@@ -9,9 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
+from lfr_kernel.governance.audit.chain import stamp_of
+from lfr_kernel.governance.deployment.register import deployments, save
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import Instant, remember
+from lfr_kernel.governance.standing import Stage, tied
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.audit.database import Database, Transaction
@@ -20,20 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["confirm_clock", "hold_purges", "is_held", "known_time", "note_time"]
 
+STAMPED_TOLERANCE_S = 10.0
+"""Seconds by which the clocks of two entries may drift apart; the strictest built-in pack's `clock_tolerance_s`."""
+STAMPED = """SELECT body FROM entries WHERE number >=
+    coalesce((SELECT max(number) FROM entries WHERE act = 'clock_confirmed'), 1) ORDER BY number"""
+
 
 def known_time(database: Database) -> Instant | None:
-    """Return the latest time that is certain to have come: by the last look, or by the last entry of the chain."""
+    """Return the latest time that is certain to have come: by the last look, or by the entries of the chain.
+
+    An entry that was made by a clock which had jumped, or was behind, does not move it: else whoever starts a session
+    first would make either be forgotten. What somebody confirmed counts from there.
+    """
     rows = database.query("SELECT body FROM known_time")
     noted = msgspec.json.decode(rows[0][0], type=Instant) if rows else None
-    stamp = database.last_stamp()
-    if stamp is None or (noted is not None and noted.utc_ns >= stamp.utc_ns):
+    known: Instant | None = None
+    for (body,) in database.query(STAMPED):
+        stamp = Instant(**structs.asdict(stamp_of(body)))
+        known = remember(known, stamp, tolerance_s=STAMPED_TOLERANCE_S)
+    if known is None or (noted is not None and noted.utc_ns >= known.utc_ns):
         return noted
-    return Instant(
-        utc_ns=stamp.utc_ns,
-        boot_ns=stamp.boot_ns,
-        boot_id=stamp.boot_id,
-        is_synchronised=stamp.is_synchronised,
-    )
+    return known
 
 
 def note_time(transaction: Transaction, last: Instant | None, now: Instant, *, tolerance_s: float) -> Instant:
@@ -59,6 +70,9 @@ def is_held(database: Database) -> bool:
 def confirm_clock(vault: Vault, by: Signer) -> None:
     """Let somebody say that the clock is right as it is: from now on it counts, and purges go on.
 
+    What was authorised before the machine was started is tied to the clock anew; within a boot nothing is, since that
+    would prolong it.
+
     Raises:
         RefusedError: `by` may not, or there is nothing to confirm.
     """
@@ -69,5 +83,8 @@ def confirm_clock(vault: Vault, by: Signer) -> None:
     with vault.database.transaction() as transaction:
         transaction.execute("DELETE FROM holds WHERE kind = 'clock'")
         note_time(transaction, None, now, tolerance_s=0)
+        for one in deployments(vault.database):
+            if one.stage in {Stage.AUTHORISED, Stage.OPEN}:
+                save(transaction, structs.replace(one, term=tied(one.term, now)))
         facts = {"was": None if last is None else last.utc_ns, "now": now.utc_ns}
         vault.act(transaction, "clock_confirmed", by=by, facts=facts)

@@ -16,8 +16,9 @@ from lfr_kernel.governance.deployment.opening import open_deployment, permit_of,
 from lfr_kernel.governance.deployment.register import Deployment, end, find, save, withdraw, withdrawn
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.people.statements import moment
-from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
+from lfr_kernel.governance.standing import Ending, Stage, Standing, due_warning, remaining_s, stand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +131,8 @@ class Governed:
     def open_list(self, model: str, stills: StillCodec) -> OpenedList:
         """Open the list; see `open_deployment`."""
         serial = self._open_deployment.serial
+        # Before the list is read: what is recalled while it is counts as news at the first look.
+        self._known = set(withdrawn(self._vault.database, self._open_deployment.list))
         self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
         self.deployment = find(self._vault.database, serial)
         self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts)
@@ -151,18 +154,21 @@ class Governed:
         vault, rules = self._vault, self.plan.pack.rules
         deployment, now = self._refreshed(), vault.clocks()
         standing = stand(deployment.term, now, self._last, tolerance_s=rules.clock_tolerance_s)
+        is_ending = deployment.stage is not Stage.OPEN
         warning = due_warning(deployment.term, now, deployment.warned)
-        expired = self._expired(now)
+        expired = self._expired(remember(self._last, now, tolerance_s=rules.clock_tolerance_s))
         is_due = now.boot_ns - self._noted_ns >= NOTE_TIME_NS
         is_anchor_due = now.boot_ns - self._anchored_ns >= rules.anchor_every_min * 60e9
-        if standing is Standing.CLOCK_JUMPED or warning is not None or expired or is_due or is_anchor_due:
+        is_news = standing is Standing.CLOCK_JUMPED or warning is not None or bool(expired) or is_due or is_anchor_due
+        # What is over is only wiped: an audit that cannot be written must not keep the key from being destroyed.
+        if is_news and not is_ending and standing is not Standing.ENDED:
             self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
         found = withdrawn(vault.database, deployment.list)
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
         return Look(
             standing=standing,
-            is_ending=deployment.stage is not Stage.OPEN,
+            is_ending=is_ending,
             why=deployment.why,
             withdrawn=news,
             warning_min=warning,
@@ -177,11 +183,12 @@ class Governed:
             self.deployment = find(self._vault.database, self._open_deployment.serial)
         return self._open_deployment
 
-    def _expired(self, now: Instant) -> list[str]:
+    def _expired(self, known: Instant) -> list[str]:
+        """Return the entries that have expired: not by a clock that jumped, and no later by one that was set back."""
         listed = self.listed
         if listed is None or listed.next_expiry is None:
             return []
-        return [entry for entry in listed.expired(moment(now.utc_ns)) if entry not in self._known]
+        return [entry for entry in listed.expired(moment(known.utc_ns)) if entry not in self._known]
 
     def _write(
         self,
@@ -241,6 +248,9 @@ class Governed:
                 seen=self._before.seen + tally.seen,
                 alerts=self._before.alerts + tally.alerts,
             )
+            if found.ending is Ending.EMPTY and found.seen:
+                # Somebody ended it before the last of what was seen was written down.
+                found = structs.replace(found, ending=Ending.COMPLETED)
             save(transaction, found)
             facts = {"deployment": serial, "failed": failed, "passages_seen": tally.seen, "alerts": tally.alerts}
             vault.act(transaction, "capture_stopped", by=vault.signer, facts=facts, reason=why)

@@ -16,6 +16,7 @@ from lfr_kernel.governance.deployment.plan import refuse, verify_list, verify_pa
 from lfr_kernel.governance.deployment.register import deployments, find, save, withdrawn
 from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, remove_source
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.keys.files import sync_folder
 from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
 from lfr_kernel.governance.lists.acts import expect_acts, verify_people
@@ -172,29 +173,39 @@ def open_deployment(
 
     Raises:
         RefusedError: the list breaks the pack, is not the one that was authorised, or nobody is there who may open it.
+        PermitRefusedError, AuthorityError: it was ended meanwhile.
         ListFileError, SealError, SignatureError: the list is not whole, or not for this installation.
         AuditError: the database cannot be written.
     """
     deployment = find(vault.database, serial)
     if deployment.stage is Stage.AUTHORISED:
         key = _first_opening(vault, plan, deployment, opener, model)
-    else:
+    elif deployment.stage is Stage.OPEN:
         key = take_key(vault, deployment, opener.unlock)
+    else:
+        raise PermitRefusedError(f"authority {deployment.authority} was ended meanwhile: its list is gone, or going")
     listed = ListFile.open(working_copy(vault, deployment))
     listed.verify_public()
     _require_cited(listed, deployment)
     ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
     data_key = unwrap(key, wrapped, _purpose(deployment))
     remove_source(deployment)
-    _note_start(vault, plan, deployment)
-    return open_rows(
+    last, tolerance_s = known_time(vault.database), plan.pack.rules.clock_tolerance_s
+    opened = open_rows(
         listed,
         data_key,
         model=model,
-        now=moment(vault.clocks().utc_ns),
+        # A clock that was set back makes no entry live longer.
+        now=moment(remember(last, vault.clocks(), tolerance_s=tolerance_s).utc_ns),
         recalled=set(withdrawn(vault.database, deployment.list)),
         stills=stills,
     )
+    try:
+        _note_start(vault, plan, deployment)
+    except BaseException:
+        opened.erase()
+        raise
+    return opened
 
 
 def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:
@@ -216,11 +227,11 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     sealed.without_seal(working_copy(vault, deployment))
     sync_folder(folder.parent)
     commitments = msgspec.json.encode(commitments_of(key, sealed.leaves))
-    stage = advance(deployment.stage, Event.OPEN, authority=deployment.authority)
     with vault.database.transaction() as transaction:
-        opened = structs.replace(
-            deployment, stage=stage, opened_ns=now.utc_ns, source=str(plan.list.absolute()), is_capturing=False
-        )
+        # Read anew: somebody may have closed it while the list was verified.
+        found = find(vault.database, deployment.serial)
+        stage = advance(found.stage, Event.OPEN, authority=found.authority)
+        opened = structs.replace(found, stage=stage, opened_ns=now.utc_ns, source=str(plan.list.absolute()))
         save(transaction, opened)
         transaction.execute(
             "UPDATE deployments SET key = ?, commitments = ? WHERE serial = ?",

@@ -17,7 +17,7 @@ from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension, Head
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.signing import Envelope, sign
-from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance
+from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance, remaining_s
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.audit.database import Database, Transaction
@@ -195,12 +195,17 @@ def extended(vault: Vault, signer: Signer, serial: int, *, ends_ns: int, reason:
     The end by the boot clock moves by as much as the end by the wall clock, whatever was done to the latter since.
 
     Raises:
-        AuthorityError: it is not open, or would end earlier.
+        AuthorityError: it is not open, has ended by a clock, or would end earlier.
     """
     now = vault.clocks()
     with vault.database.transaction() as transaction:
         before = find(vault.database, serial)
         stage = advance(before.stage, Event.EXTEND, authority=before.authority)
+        if not remaining_s(before.term, now):
+            raise AuthorityError(
+                f"authority {before.authority}",
+                ["cannot extend it: it has ended, and what has ended never begins again; authorise a new one"],
+            )
         if ends_ns <= before.term.ends_ns:
             raise AuthorityError(
                 f"authority {before.authority}",

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import AuditError, RefusedError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Standing
 from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
-from lfr_kernel.runtime import Actor, ActorError, describe
+from lfr_kernel.runtime import Actor, ActorError, CallAbandonedError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +60,11 @@ class Warden(Actor):
         self.index: Address
         """Set when the system is wired."""
         self.is_over = False
-        """Whether the list was wiped."""
+        """Whether the deployment has ended: there is nothing left to watch over."""
+        self.is_wiped = False
+        """Whether its list was wiped, to the last step."""
         self._has_begun = False
+        self._is_stopping = False
         self._governed = governed
         self._listed = listed
         self._lane = lane
@@ -77,7 +80,7 @@ class Warden(Actor):
         """
         if self._has_begun:
             return
-        look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+        look = await self._look()
         if look.is_ending or look.standing is not Standing.IN_FORCE:
             raise PermitRefusedError(
                 f"the authority is in force no more ({look.why or look.standing.value}): nothing was captured"
@@ -90,7 +93,7 @@ class Warden(Actor):
         """Look, and do what is due."""
         if self.is_over:
             return
-        look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+        look = await self._look()
         if look.is_ending or look.standing is Standing.ENDED:
             await self._end(look)
             return
@@ -98,9 +101,19 @@ class Warden(Actor):
             await self._withdraw(entry)
         if look.warning_min is not None:
             self._log("authority_ends_soon", minutes=look.warning_min, remaining_s=round(look.remaining_s))
-        if look.standing is not Standing.IN_FORCE:
+        if look.standing is not Standing.IN_FORCE and not self._is_stopping:
+            self._is_stopping = True
             self._log("capture_stopped", why=look.standing.value)
             self._stop(look.standing.value)
+
+    async def _look(self) -> Look:
+        try:
+            return await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+        except CallAbandonedError as error:
+            raise AuditError(
+                f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
+                f"what holds up its disk, then start again ({error})"
+            ) from error
 
     def _taken_off(self, entry: str) -> Withdrawal | None:
         """Take an entry off the list in memory; None if it was left out at the opening, or is none of this list's."""
@@ -113,19 +126,23 @@ class Warden(Actor):
         withdrawal = self._taken_off(entry)
         if withdrawal is None:
             return
+        change = self._change(withdrawal)
         try:
-            await self.index.ask(self._change(withdrawal), deadline_s=ASK_S)
+            await self.index.ask(change, deadline_s=ASK_S)
         except ActorError as error:
             # It loads the list anew when it starts, and the list no longer has the entry.
             self._log("index_restarted", why=describe(error))
             self.index.restart()
+        finally:
+            if isinstance(change, Relist):
+                change.erase()
         self._log("entry_withdrawn", entry=entry, is_listed_still=withdrawal.is_listed)
 
     def _change(self, withdrawal: Withdrawal) -> Recall | Relist:
         if not withdrawal.is_listed:
             return Recall(person=withdrawal.person)
         template = self._listed.templates.array[withdrawal.row].copy()
-        return Relist(person=withdrawal.person, template=Biometric(template))
+        return Relist(person=withdrawal.person, template=Biometric(template, is_kept=True))
 
     async def _end(self, look: Look) -> None:
         """Stop capture and wipe. Nothing cuts this short; a crash does, and the next start finishes it."""
@@ -138,6 +155,7 @@ class Warden(Actor):
             finally:
                 await self._clear()
             await self._lane.run(self._governed.finish, deadline_s=WRITE_S)
+        self.is_wiped = True
         self._log("list_wiped", why=why)
 
     async def _clear(self) -> None:

@@ -178,21 +178,26 @@ def settle(vault: Vault) -> list[int]:
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
     """
-    closed = []
+    over: list[tuple[Deployment, str]] = []
     for deployment in deployments(vault.database):
-        if deployment.stage is Stage.CLOSED:
-            continue
-        now = vault.clocks()
-        is_over = stand(deployment.term, now, None, tolerance_s=UNSTARTED_TOLERANCE_S) is Standing.ENDED
-        # A key that is gone while the register says "open": the end was cut short before it could be written.
-        is_keyless = deployment.stage is Stage.OPEN and not has_key(vault, deployment)
-        if is_over and deployment.stage is Stage.OPEN:
+        why = "" if deployment.stage is Stage.CLOSED else _why_over(vault, deployment)
+        if why:
+            # All keys first: where the database cannot be written, nothing after this is done.
             destroy_key(vault, deployment)
-        if deployment.stage is not Stage.ENDING and (is_over or is_keyless):
-            why = "clock" if is_over else "key_gone"
+            over.append((deployment, why))
+    for deployment, why in over:
+        if deployment.stage is not Stage.ENDING:
             end(vault, deployment.serial, signer=None, why=why, failed=deployment.is_capturing)
-        if find(vault.database, deployment.serial).stage is Stage.ENDING:
-            for _ in wipe(vault, deployment.serial):
-                pass
-            closed.append(deployment.serial)
-    return closed
+        for _ in wipe(vault, deployment.serial):
+            pass
+    return [deployment.serial for deployment, _ in over]
+
+
+def _why_over(vault: Vault, deployment: Deployment) -> str:
+    """Return why a deployment that is not closed is over; empty if it is not."""
+    if deployment.stage is Stage.ENDING:
+        return deployment.why
+    if stand(deployment.term, vault.clocks(), None, tolerance_s=UNSTARTED_TOLERANCE_S) is Standing.ENDED:
+        return "clock"
+    # A key that is gone while the register says "open": the end was cut short before it could be written.
+    return "key_gone" if deployment.stage is Stage.OPEN and not has_key(vault, deployment) else ""

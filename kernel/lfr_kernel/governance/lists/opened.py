@@ -199,7 +199,8 @@ class OpenedList:
         self._matrix.erase()
         self._key[:] = bytes(len(self._key))
         self._photos.clear()
-        self._by_row = [[] for _ in self.persons]
+        self._by_row = [[] for _ in self._by_row]
+        self.persons = ()
 
 
 def open_rows(
