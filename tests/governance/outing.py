@@ -144,7 +144,7 @@ def working_in(folder: Path) -> Iterator[None]:
                 os.environ["LFR_VAULT"] = before
 
 
-def prepare(passphrase: str = "secret", cells: Mapping[str, Mapping[str, str]] | None = None) -> None:
+def prepare(passphrase: str, cells: Mapping[str, Mapping[str, str]]) -> None:
     """Make organisation, people, vault, pack, profile and manifest in the folder of work, and put all on shift.
 
     Args:
@@ -176,7 +176,7 @@ def prepare(passphrase: str = "secret", cells: Mapping[str, Mapping[str, str]] |
         done("session", "start", "--as", name, "--key", f"people/{name}.key", *under)
     Path("van.toml").write_text(PROFILE, encoding="utf-8")
     Path("authority.toml").write_text(AUTHORITY.format(starts=_days(-0.001), ends=_days(0.1)), encoding="utf-8")
-    _write_manifest(Path("manifest.csv"), cells or {})
+    _write_manifest(Path("manifest.csv"), cells)
 
 
 def _days(days: float) -> str:

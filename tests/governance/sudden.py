@@ -1,8 +1,9 @@
 """Kills processes in the middle of a deployment, and says what was found after each death; run by test_sudden_death.py.
 
-Two stretches: from the manifest to a signed authority, and from there to the wiped list, with a run and a recall. A dry
-run counts the durable operations of each; a process that does a stretch then kills itself, with SIGKILL, before or after
-one of them. Somebody goes on as a person would, by the same commands, until the list is wiped.
+Three stretches: from the manifest to a signed authority; from there to the wiped list, with a run and a recall; and the
+start that finishes the wipe of a kernel that died when it was to begin with it. A dry run counts the durable operations
+of each; then a process that does a stretch kills itself, with SIGKILL, before or after one of them. Somebody goes on as
+people would, by the same commands, until the list is wiped.
 
 A script of its own, since `os.fork` wants a process without threads, which a test run is not.
 """
@@ -34,12 +35,13 @@ from lfr_kernel.cli import main as run_command
 from lfr_kernel.governance.audit import database, opening
 from lfr_kernel.governance.audit.export import lines_of
 from lfr_kernel.governance.audit.verifier import verify
-from lfr_kernel.governance.deployment import warden
 from lfr_kernel.governance.deployment.register import Deployment
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
+from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.governance.deployment.wiping import receipt_of
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys import sealing
+from lfr_kernel.governance.keys.files import is_destroyed
 from lfr_kernel.governance.keys.signing import verify as verify_envelope
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.vault import Vault
@@ -47,6 +49,8 @@ from lfr_kernel.runtime import LfrError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from lfr_kernel.governance.deployment.governed import Look
 
 DEATHS = 50
 AT_ONCE = 3
@@ -107,7 +111,7 @@ class Death:
 
     def _tear(self, handle: int) -> None:
         found = os.fstat(handle)
-        if stat.S_ISREG(found.st_mode) and os.readlink(f"/proc/self/fd/{handle}").endswith(".tmp"):
+        if stat.S_ISREG(found.st_mode) and Path(f"/proc/self/fd/{handle}").readlink().suffix == ".tmp":
             os.ftruncate(handle, int(found.st_size * self._torn))
 
     def _connected(self, path: Path) -> sqlite3.Connection:
@@ -174,7 +178,7 @@ def _say(*arguments: object) -> None:
 WITHDRAWN = threading.Event()
 
 
-class QuickWarden(warden.Warden):
+class QuickWarden(Warden):
     """Looks more often, and tells when an entry is gone from the index."""
 
     tick_s = LOOK_S
@@ -182,6 +186,13 @@ class QuickWarden(warden.Warden):
     async def _withdraw(self, entry: str) -> None:
         await super()._withdraw(entry)
         WITHDRAWN.set()
+
+
+class DeadlyWarden(QuickWarden):
+    """Dies instead of ending anything."""
+
+    async def _end(self, _: Look) -> None:
+        _die()
 
 
 def _read(sql: str) -> list[tuple[Any, ...]]:
@@ -214,26 +225,29 @@ def look(*, is_settled: bool) -> Iterator[str]:
     for name, canaries in found_below(Path(), CLEAR, but=HIS_OWN).items():
         if is_settled or not name.startswith(tuple(f".{one}." for one in HIS_OWN)):
             yield f"{', '.join(sorted(canaries))} in {name}"
+    yield from _look_at_files(is_settled=is_settled)
+    yield from _look_at_chain()
+    for one in _deployments():
+        keys = Path("vault/keys").glob(f"*{one.keyname}*")
+        left = [path for path in keys if not is_destroyed(path.read_bytes())]
+        if left and "key_destroyed" in dict(one.steps):
+            yield f"{left} although it was destroyed"
+
+
+def _look_at_files(*, is_settled: bool) -> Iterator[str]:
     for path in Path().rglob("*.lfrlist"):
-        data = path.read_bytes()
-        if path.name.startswith(".") or (data and not data.strip(b"\0") and not is_settled):
+        if path.name.startswith(".") or (is_destroyed(path.read_bytes()) and not is_settled):
             continue
         try:
             ListFile.open(path).verify_public()
         except LfrError as error:
             yield str(error)
     for path in (*Path().rglob("*.session"), *Path().rglob("*.used"), *Path().glob("*.json")):
-        if is_settled or path.read_bytes().strip(b"\0"):
+        if is_settled or not is_destroyed(path.read_bytes()):
             json.loads(path.read_bytes())
     if Path("alerts.jsonl").exists():
         for line in Path("alerts.jsonl").read_text(encoding="utf-8").splitlines():
             json.loads(line)
-    yield from _look_at_chain()
-    steps = {one.serial: dict(one.steps) for one in _deployments()}
-    for serial in steps:
-        left = [path for path in Path("vault/keys").glob(f"*deployment-{serial:06d}*") if path.read_bytes().strip(b"\0")]
-        if left and "key_destroyed" in steps[serial]:
-            yield f"{left} although it was destroyed"
 
 
 def _look_at_chain() -> Iterator[str]:
@@ -290,17 +304,24 @@ def look_at_end() -> Iterator[str]:
         yield f"wiped {_acts().count('wiped')} times"
 
 
+STRETCHES = (("founded", build), ("authorised", deploy), ("ending", deploy))
+"""The folder that each begins with, and what is done."""
+
+
 def kill(seed: int, counts: Sequence[int], folder: Path) -> dict[str, Any]:
     """Let a process die, go on after it, and return what was found."""
     draw = random.Random(seed)  # noqa: S311  (to be drawn again)
     number = int((seed + draw.random()) / DEATHS * 2 * sum(counts))
-    is_build = number < 2 * counts[0]
-    death = Death(number if is_build else number - 2 * counts[0], torn=draw.random())
-    place = folder / str(seed)
-    shutil.copytree(folder / ("founded" if is_build else "authorised"), place)
-    found: dict[str, Any] = {"point": death.point, "stretch": "build" if is_build else "deploy"}
+    stretch = 0
+    while number >= 2 * counts[stretch]:
+        number -= 2 * counts[stretch]
+        stretch += 1
+    begin, act = STRETCHES[stretch]
+    death, place = Death(number, torn=draw.random()), folder / str(seed)
+    shutil.copytree(folder / begin, place)
+    found: dict[str, Any] = {"point": number, "stretch": begin}
     with outing.working_in(place):
-        found["ended"] = os.waitstatus_to_exitcode(_forked(lambda: _lurking(death, build if is_build else deploy)))
+        found["ended"] = os.waitstatus_to_exitcode(_forked(lambda: _lurking(death, act)))
         found["acts"] = _acts()
         found["problems"] = [f"after the death: {one}" for one in look(is_settled=False)]
         go_on()
@@ -331,7 +352,7 @@ def _forked(act: Callable[[], object]) -> int:
 
 
 def _count(stretch: Callable[[], object], folder: Path) -> int:
-    """Do a stretch in a copy of the folder that goes by its name, and return how many operations it has."""
+    """Do a stretch in a folder, and return how many operations it has."""
 
     def counted() -> None:
         death = Death(None)
@@ -354,11 +375,12 @@ def main(folder: Path, seeds: Sequence[int]) -> None:
     with outing.plugins_at(folder / "site"):
         (folder / "founded").mkdir()
         with outing.working_in(folder / "founded"):
-            outing.prepare(cells=CELLS)
-        shutil.copytree(folder / "founded", folder / "authorised")
-        counts = [_count(build, folder / "authorised")]
-        shutil.copytree(folder / "authorised", folder / "wiped")
-        counts.append(_count(deploy, folder / "wiped"))
+            outing.prepare("secret", CELLS)
+        _copied(folder / "founded", "authorised", build, last="authorised")
+        _copied(folder / "authorised", "ending", _die_before_the_wipe, last="authority_closed")
+        counts = [
+            _count(act, shutil.copytree(folder / begin, folder / f"{begin}, counted")) for begin, act in STRETCHES
+        ]
         left, running = list(reversed(seeds)), 0
         while left or running:
             if left and running < AT_ONCE:
@@ -369,6 +391,19 @@ def main(folder: Path, seeds: Sequence[int]) -> None:
             running -= 1
         results = {seed: json.loads((folder / f"{seed}.json").read_bytes()) for seed in seeds}
     sys.stdout.write(json.dumps({"counts": counts, "results": results}))
+
+
+def _copied(before: Path, name: str, act: Callable[[], object], *, last: str) -> None:
+    """Make a copy of a folder, and do something in it, the last entry of which is known."""
+    with outing.working_in(shutil.copytree(before, before.with_name(name))):
+        _forked(act)
+        if _acts()[-1] != last:
+            raise AssertionError(f"expected {last} in {name}, got {_acts()}")
+
+
+def _die_before_the_wipe() -> None:
+    pipeline.Warden = DeadlyWarden  # type: ignore[misc,attr-defined]
+    deploy()
 
 
 def _start(seed: int, counts: Sequence[int], folder: Path) -> None:

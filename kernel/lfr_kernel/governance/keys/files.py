@@ -43,9 +43,9 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def clear_left_over(folder: Path, name: str | None = None) -> None:
-    """Destroy what processes that died while they wrote a file left beside it: `.NAME.PID.tmp`, of their own number.
+    """Destroy what processes that died while they wrote a file left beside it: `.NAME.PID.tmp`, after their number.
 
-    Of a process that lives, or whose number another one has by now, nothing is touched.
+    Nothing is touched that is of a process that lives, or whose number another one has by now, or of somebody else.
 
     Args:
         folder: where; it need not be there.
@@ -55,8 +55,10 @@ def clear_left_over(folder: Path, name: str | None = None) -> None:
         return
     for beside in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
         number = beside.name.split(".")[-2]
-        if number.isdecimal() and not _lives(int(number)):
-            _overwrite(beside)
+        # A link may lead anywhere, in a folder that others can write to.
+        if number.isdecimal() and beside.is_file() and not beside.is_symlink() and not _lives(int(number)):
+            with contextlib.suppress(PermissionError):
+                _overwrite(beside)
 
 
 def _lives(process: int) -> bool:
