@@ -11,6 +11,7 @@ A script of its own, since `os.fork` wants a process without threads, which a te
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -74,7 +75,7 @@ class Death:
 
         Args:
             point: from 0.
-            torn: how much of a new file is there when its writer dies before it was synced.
+            torn: how much of a new file is there when its writer dies before it is synced.
         """
         self.operations = 0
         self.point = point
@@ -110,8 +111,10 @@ class Death:
             return self.operations - 1
 
     def _tear(self, handle: int) -> None:
-        found = os.fstat(handle)
-        if stat.S_ISREG(found.st_mode) and Path(f"/proc/self/fd/{handle}").readlink().suffix == ".tmp":
+        found, path = os.fstat(handle), Path(f"/proc/self/fd/{handle}")
+        is_appended = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND
+        # What is being overwritten keeps its length, and a line is appended in one piece.
+        if stat.S_ISREG(found.st_mode) and not is_appended and not is_destroyed(path.read_bytes()):
             os.ftruncate(handle, int(found.st_size * self._torn))
 
     def _connected(self, path: Path) -> sqlite3.Connection:
