@@ -234,8 +234,12 @@ class Session:
             self._listed = await self._enrol(compute, detector, embedder)
         for rejected in self._listed.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
-        for person in () if self._governed else self._listed.unlisted:
-            self._listener.log("person_not_listed", person=person)
+        if self._governed is None:
+            for person in self._listed.unlisted:
+                self._listener.log("person_not_listed", person=person)
+        elif self._listed.unlisted:
+            # A log names nobody on a governed list; their entries were named above.
+            self._listener.log("people_not_listed", people=len(self._listed.unlisted))
         for finding in self._listed.findings:
             self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
         judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._listed))

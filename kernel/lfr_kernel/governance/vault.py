@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from lfr_kernel.governance.audit.checkpoints import tidy_checkpoints
 from lfr_kernel.governance.audit.database import Database, note_recovery
 from lfr_kernel.governance.errors import RefusedError, SignatureError
+from lfr_kernel.governance.keys.files import clear_left_over
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.signing import Envelope, KeySigner
 from lfr_kernel.governance.people.organisation import Organisation
@@ -104,6 +105,8 @@ class Vault:
             vault = cls(folder, database, Keyring(folder / KEYS, sealer), clocks)
             note_recovery(database, vault.signer)
             tidy_checkpoints(database, vault.keyring)
+            for left in (folder, folder / KEYS, folder / SESSIONS):
+                clear_left_over(left)
         except BaseException:
             database.close()
             raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.audit.opening import explained
 from lfr_kernel.governance.errors import AuditError
-from lfr_kernel.governance.keys.files import sync_folder
+from lfr_kernel.governance.keys.files import clear_left_over, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ def export(database: Database, file: Path) -> int:
     """
     count, beside = 0, file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
+        clear_left_over(file.parent, file.name)
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
             for entry, signature in database.signed_entries():
                 out.write(_line(entry.body, signature))

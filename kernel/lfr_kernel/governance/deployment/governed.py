@@ -13,12 +13,12 @@ from lfr_kernel.governance.authority import parse_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
 from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
-from lfr_kernel.governance.deployment.register import Deployment, end, find, save, withdraw, withdrawn
+from lfr_kernel.governance.deployment.register import Deployment, counted, end, find, save, withdraw, withdrawn
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.people.statements import moment
-from lfr_kernel.governance.standing import Ending, Stage, Standing, due_warning, remaining_s, stand
+from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -216,13 +216,11 @@ class Governed:
                 vault.act(transaction, "clock_jumped", by=vault.signer, facts={"deployment": found.serial})
             if anchors:
                 anchor(transaction, vault.keyring, vault.installation.installation)
-            counted = structs.replace(
-                found, seen=self._before.seen + tally.seen, alerts=self._before.alerts + tally.alerts
-            )
-            save(transaction, counted)
+            found = self._counted(found, tally)
+            save(transaction, found)
             tolerance_s = self.plan.pack.rules.clock_tolerance_s
             self._last = note_time(transaction, self._last, now, tolerance_s=tolerance_s)
-        self.deployment = counted
+        self.deployment = found
         self._noted_ns = now.boot_ns
         if anchors:
             self._anchored_ns = now.boot_ns
@@ -241,19 +239,14 @@ class Governed:
             return  # nothing was opened
         vault, serial = self._vault, self._open_deployment.serial
         with vault.database.transaction() as transaction:
-            found = structs.replace(
-                find(vault.database, serial),
-                is_capturing=False,
-                has_failed=failed,
-                seen=self._before.seen + tally.seen,
-                alerts=self._before.alerts + tally.alerts,
-            )
-            if found.ending is Ending.EMPTY and found.seen:
-                # Somebody ended it before the last of what was seen was written down.
-                found = structs.replace(found, ending=Ending.COMPLETED)
-            save(transaction, found)
+            found = self._counted(find(vault.database, serial), tally)
+            save(transaction, structs.replace(found, is_capturing=False, has_failed=failed))
             facts = {"deployment": serial, "failed": failed, "passages_seen": tally.seen, "alerts": tally.alerts}
             vault.act(transaction, "capture_stopped", by=vault.signer, facts=facts, reason=why)
+
+    def _counted(self, deployment: Deployment, tally: Tally) -> Deployment:
+        seen, alerts = self._before.seen + tally.seen, self._before.alerts + tally.alerts
+        return counted(deployment, seen=seen, alerts=alerts)
 
     def begin_end(self, why: str, tally: Tally) -> None:
         """Begin the end. The key is destroyed in any case, also where the audit cannot be written any more."""

@@ -29,6 +29,7 @@ __all__ = [
     "Withdrawal",
     "authorised",
     "closing_head",
+    "counted",
     "deployments",
     "end",
     "expect_new",
@@ -258,12 +259,26 @@ def end(
             ending=_ending(before, why, failed=failed),
         )
         save(transaction, after)
-        facts = {"deployment": serial, "ending": after.ending.value if after.ending else None}
+        # Whether it saw anybody, the run that is under way has yet to say: see `counted`.
+        is_known = after.ending is not None and not (before.is_capturing and after.ending is Ending.EMPTY)
+        facts = {"deployment": serial, "ending": after.ending.value if after.ending and is_known else None}
         if signer is None:
             vault.act(transaction, "deployment_ended", by=vault.signer, facts=facts, reason=why)
         else:
             vault.act(transaction, "authority_closed", by=signer, facts=facts, reason=why, text=text, deployment=serial)
     return after
+
+
+def counted(deployment: Deployment, *, seen: int, alerts: int) -> Deployment:
+    """Return a deployment with what all runs under it have counted, which may tell how it ended, too.
+
+    Args:
+        deployment: as the register has it.
+        seen: passages.
+        alerts: raised.
+    """
+    ending = Ending.COMPLETED if deployment.ending is Ending.EMPTY and seen else deployment.ending
+    return structs.replace(deployment, seen=seen, alerts=alerts, ending=ending)
 
 
 def _ending(deployment: Deployment, why: str, *, failed: bool) -> Ending:

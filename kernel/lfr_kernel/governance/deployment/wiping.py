@@ -21,10 +21,10 @@ from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.custody import destroy_key, has_key
 from lfr_kernel.governance.deployment.register import deployments, end, find, save, withdrawn
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
-from lfr_kernel.governance.keys.files import destroy_file, sync_folder
+from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, sync_folder
 from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.lists.file import ListFile
-from lfr_kernel.governance.lists.framing import ListFileError
+from lfr_kernel.governance.lists.framing import MAGIC, ListFileError
 from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand
 
 if TYPE_CHECKING:
@@ -116,9 +116,18 @@ def remove_source(deployment: Deployment) -> None:
         try:
             is_it = ListFile.open(source).header.id == deployment.list
         except ListFileError:
-            is_it = False
+            is_it = _is_broken_off(source)
         if is_it:
             destroy_file(source)
+
+
+def _is_broken_off(path: Path) -> bool:
+    """Return whether the destruction of a list began: it overwrites from the front, which no list has zeros in."""
+    try:
+        with path.open("rb") as file:
+            return is_destroyed(file.read(len(MAGIC)))
+    except OSError:
+        return False
 
 
 def _close(vault: Vault, serial: int) -> None:

@@ -13,7 +13,7 @@ from lfr_kernel.governance.errors import KeyFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["destroy_file", "is_destroyed", "read_secret", "sync_folder", "write_whole"]
+__all__ = ["clear_left_over", "destroy_file", "is_destroyed", "read_secret", "sync_folder", "write_whole"]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 BLOCK = 1 << 20
@@ -27,6 +27,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         data: all of it.
         mode: of the file; only the owner may read it unless said otherwise.
     """
+    clear_left_over(path.parent, path.name)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:  # noqa: PTH123
@@ -39,6 +40,35 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             beside.unlink()
         raise
     sync_folder(path.parent)
+
+
+def clear_left_over(folder: Path, name: str | None = None) -> None:
+    """Destroy what processes that died while they wrote a file left beside it: `.NAME.PID.tmp`, after their number.
+
+    Nothing is touched that is of a process that lives, or whose number another one has by now, or of somebody else.
+
+    Args:
+        folder: where; it need not be there.
+        name: of the file; None: of any.
+    """
+    if os.name != "posix":  # elsewhere nobody can ask whether a process lives and do it no harm
+        return
+    for beside in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
+        number = beside.name.split(".")[-2]
+        # A link may lead anywhere, in a folder that others can write to.
+        if number.isdecimal() and beside.is_file() and not beside.is_symlink() and not _lives(int(number)):
+            with contextlib.suppress(PermissionError):
+                _overwrite(beside)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

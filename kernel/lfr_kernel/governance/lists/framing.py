@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.keys.files import sync_folder
+from lfr_kernel.governance.keys.files import clear_left_over, sync_folder
 from lfr_kernel.governance.lists.merkle import HASH_BYTES, leaf_hash
 from lfr_kernel.governance.lists.statements import Front
 from lfr_kernel.runtime import PermanentError
@@ -91,6 +91,7 @@ def write_parts(path: Path, front: Front, table: Sequence[bytes], chunks: Iterab
     encoded = msgspec.json.encode(front, order="deterministic")
     if len(encoded) > LONGEST_FRONT:
         raise ListFileError(f"list {path}: its front would be longer than {LONGEST_FRONT} bytes: too many reviews")
+    clear_left_over(path.parent, path.name)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     before = path.open("r+b") if path.exists() else None
     try:
