@@ -26,7 +26,7 @@ from lfr_kernel.governance.deployment.wiping import receipt_of, settle
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
-from lfr_kernel.governance.lists.acts import expect_acts, verify_people
+from lfr_kernel.governance.lists.acts import verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.standing import Stage, remaining_s
@@ -68,7 +68,6 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
         listed = ListFile.open(plan.list)
         listed.verify_public()
         verify_people(vault, listed)
-        expect_acts(vault, listed)
         made = sign_authority(vault, signer, loaded, plan, listed)
     console = Console(highlight=False)
     console.print(

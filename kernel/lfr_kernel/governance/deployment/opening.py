@@ -19,7 +19,7 @@ from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.keys.files import sync_folder
 from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
-from lfr_kernel.governance.lists.acts import expect_acts, verify_people
+from lfr_kernel.governance.lists.acts import recorded, verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.opened import OpenedList, open_rows
 from lfr_kernel.governance.people.statements import moment
@@ -215,10 +215,12 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     sealed = ListFile.open(plan.list)
     sealed.verify_public()
     verify_people(vault, sealed)
-    expect_acts(vault, sealed)
     _require_cited(sealed, deployment)
     sealed.expect_model(model)
-    refuse(f"watchlist {plan.list}", list(verify_list(sealed, plan.pack, plan.loaded.digest, now.utc_ns)))
+    refuse(
+        f"watchlist {plan.list}",
+        list(verify_list(sealed, recorded(vault, sealed), plan.pack, plan.loaded.digest, now.utc_ns)),
+    )
     data_key = sealed.open_key(vault.open_sealed_key())
     key = os.urandom(KEY_BYTES)
     keep_key(vault, deployment, key, plan.start)

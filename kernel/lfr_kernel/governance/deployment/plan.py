@@ -11,7 +11,7 @@ from lfr_kernel.governance.authority import parse_authority, verify_authority, v
 from lfr_kernel.governance.deployment.register import authorised, extended, find
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.lists.acts import expect_signed_pack
+from lfr_kernel.governance.lists.acts import expect_signed_pack, recorded
 from lfr_kernel.governance.rules import LoadedPack, verify_runnable
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.authority import Authority, LoadedAuthority
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.lists.acts import Recorded
     from lfr_kernel.governance.lists.file import ListFile
     from lfr_kernel.governance.rules import Pack
     from lfr_kernel.governance.vault import Vault
@@ -72,8 +73,16 @@ def verify_pack(vault: Vault, plan: Plan) -> None:
     expect_signed_pack(vault, plan.loaded)
 
 
-def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> Iterator[str]:
-    """Yield every way in which a sealed list breaks the pack now. Its signatures were verified before."""
+def verify_list(listed: ListFile, done: Recorded, pack: Pack, pack_digest: str, now_ns: int) -> Iterator[str]:
+    """Yield every way in which a sealed list breaks the pack now. Its signatures were verified before.
+
+    Args:
+        listed: the list.
+        done: which of its reviews and samples count.
+        pack: of the profile.
+        pack_digest: of the pack's file.
+        now_ns: UTC.
+    """
     header, rules = listed.header, pack.rules
     facts, counts = header.facts, header.counts
     if facts.pack_digest != pack_digest:
@@ -87,7 +96,7 @@ def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> 
             f"it was built {age_h:.1f} h ago, expected {rules.build_max_age_h:.6g} h at most (build_max_age_h of pack "
             f"{pack.name}): build it again"
         )
-    reviews = [_ns(one.at) for one in listed.reviews]
+    reviews = [_ns(one.at) for one in done.reviews]
     if not reviews:
         yield "nobody has reviewed it: another person than its builder has to (lfr-kernel watchlist review)"
     elif (age_h := (now_ns - max(reviews)) / HOUR_NS) > rules.review_max_age_h:
@@ -95,7 +104,7 @@ def verify_list(listed: ListFile, pack: Pack, pack_digest: str, now_ns: int) -> 
             f"it was reviewed {age_h:.1f} h ago, expected {rules.review_max_age_h:.6g} h at most (review_max_age_h of "
             f"pack {pack.name}): review it again"
         )
-    checked, needed = max((one.n for one in listed.samples), default=0), min(rules.min_sample, header.rows)
+    checked, needed = max((one.n for one in done.samples), default=0), min(rules.min_sample, header.rows)
     if checked < needed:
         yield (
             f"expected a dip sample of {needed} entries (min_sample of pack {pack.name}), got {checked}: "
@@ -124,7 +133,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
     problems = verify_authority(authority, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=now.utc_ns)
     refuse(f"authority {authority.id}", problems)
     problems = [
-        *verify_list(listed, plan.pack, plan.loaded.digest, now.utc_ns),
+        *verify_list(listed, recorded(vault, listed), plan.pack, plan.loaded.digest, now.utc_ns),
         *_of_categories(authority, listed),
     ]
     refuse(f"watchlist {plan.list}", problems)

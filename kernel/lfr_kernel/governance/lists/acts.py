@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from lfr_kernel.governance.errors import RefusedError, SignatureError
 from lfr_kernel.governance.keys.signing import verify
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
 
 __all__ = [
+    "Recorded",
     "build_list",
     "consult",
-    "expect_acts",
     "expect_another",
     "expect_signed_pack",
+    "recorded",
     "review_list",
     "sample_list",
     "verify_people",
@@ -233,34 +235,48 @@ def verify_people(vault: Vault, source: ListFile) -> None:
         _expect_person(vault, source, sample.by, "list_sampled", sample.at)
 
 
-def expect_acts(vault: Vault, source: ListFile) -> None:
-    """See that the audit knows of everything that was done with a list: nothing opens behind its back.
+class Recorded(Struct, frozen=True, kw_only=True):
+    """What was done with a list by its file *and* by the audit: the one without the other counts for nothing."""
+
+    reviews: tuple[Review, ...]
+    samples: tuple[Sample, ...]
+
+
+def recorded(vault: Vault, source: ListFile) -> Recorded:
+    """Return the reviews and samples of a list that the audit knows of: nothing opens behind its back.
 
     Args:
         vault: of the installation.
         source: a list whose signatures were verified.
 
     Raises:
-        RefusedError: it was built, reviewed or sampled without an act in the chain of this installation.
+        RefusedError: it was built without an act in the chain of this installation.
     """
     rows = vault.database.query(
-        "SELECT act, json_extract(body, '$.by'), json_extract(body, '$.facts.n') FROM entries "
+        "SELECT act, json_extract(body, '$.by'), json_extract(body, '$.facts.seed'), json_extract(body, '$.facts.n') "
+        "FROM entries "
         "WHERE act IN ('list_built', 'list_reviewed', 'list_sampled') "
         "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ?",
         (source.header.id, source.header.root),
     )
-    done: list[tuple[str, str, int | None]] = [("list_built", source.header.builder.name, None)]
-    done += [("list_reviewed", one.reviewer.name, None) for one in source.reviews]
-    done += [("list_sampled", one.by.name, one.n) for one in source.samples]
-    for act, who, count in done:
+
+    def is_known(act: str, who: str, seed: str | None = None, count: int | None = None) -> bool:
         # Each claim needs an act of its own: a second review is not covered by the first.
-        if (act, who, count) in rows:
-            rows.remove((act, who, count))
-        else:
-            raise RefusedError(
-                f"list {source.path}: the audit of this installation has no {act} by {who}, which the file claims; do "
-                "it again here, so that it is written down"
-            )
+        if (act, who, seed, count) not in rows:
+            return False
+        rows.remove((act, who, seed, count))
+        return True
+
+    builder = source.header.builder.name
+    if not is_known("list_built", builder):
+        raise RefusedError(
+            f"list {source.path}: the audit of this installation has no list_built by {builder}, which the file claims: "
+            "build it here, so that it is written down"
+        )
+    return Recorded(
+        reviews=tuple(one for one in source.reviews if is_known("list_reviewed", one.reviewer.name)),
+        samples=tuple(one for one in source.samples if is_known("list_sampled", one.by.name, one.seed, one.n)),
+    )
 
 
 def _expect_person(vault: Vault, source: ListFile, by: Signatory, act: str, at: dt.datetime) -> None:
