@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
     from governance.canaries import Needles
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="a database that is open cannot be read as a file there"),
+]
 
 CALL = (sys.executable, "-c", "from lfr_kernel.cli import script; script()")
 PATIENCE_S = 60
