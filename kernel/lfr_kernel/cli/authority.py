@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from filelock import Timeout
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,14 +14,15 @@ from rich.text import Text
 from lfr_kernel.cli.asking import FILE, as_option, vault_option
 from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
-from lfr_kernel.governance.authority import load_authority, parse_authority, warnings
+from lfr_kernel.governance.authority import load_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
-from lfr_kernel.governance.deployment.governed import lock_of
+from lfr_kernel.governance.deployment.custody import destroy_keys
+from lfr_kernel.governance.deployment.governed import settle_unless_running
 from lfr_kernel.governance.deployment.plan import authorise as sign_authority
 from lfr_kernel.governance.deployment.plan import extend as extend_authority
-from lfr_kernel.governance.deployment.register import deployments, end, expect_new, find
+from lfr_kernel.governance.deployment.register import deployments, document_of, end, expect_new, find
 from lfr_kernel.governance.deployment.statements import WipeReceipt
-from lfr_kernel.governance.deployment.wiping import receipt_of, settle
+from lfr_kernel.governance.deployment.wiping import receipt_of
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
@@ -97,6 +97,7 @@ def _json_option(function: Any) -> Any:
 def list_(folder: Path, *, as_json: bool) -> None:
     """List every deployment: abandoned, failed and empty ones, too."""
     with Vault.open(folder, clocks=read_clocks) as vault:
+        settle_unless_running(vault)
         known = deployments(vault.database)
     if as_json:
         _print_json([_facts(one) for one in known])
@@ -123,8 +124,9 @@ def list_(folder: Path, *, as_json: bool) -> None:
 def show(serial: int, folder: Path, *, as_json: bool) -> None:
     """Show what was authorised, by whom, and how it stands."""
     with Vault.open(folder, clocks=read_clocks) as vault:
+        settle_unless_running(vault)
         one, now = find(vault.database, serial), vault.clocks()
-    signed, document = one.authorisation, parse_authority(one.authorisation.document)
+        signed, document = one.authorisation, document_of(vault, one)
     if as_json:
         _print_json({**_facts(one), "authorisation": signed, "document": document, "warnings": warnings(document)})
         return
@@ -187,7 +189,7 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
     with Vault.open(folder, clocks=read_clocks) as vault:
         why = "revoked" if revoke else "closed"
         ended = end(vault, serial, signer=open_session(vault, name), why=why, text=text)
-        closed = _settled(vault)
+        closed = settle_unless_running(vault)
         line = anchor_of(vault.database, vault.installation.installation).line
     console = Console(highlight=False)
     console.print(Text(line), soft_wrap=True)
@@ -201,15 +203,6 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
         )
 
 
-def _settled(vault: Vault) -> list[int]:
-    """Finish what is over, unless a kernel runs on this vault: then that does."""
-    try:
-        with lock_of(vault):
-            return settle(vault)
-    except Timeout:
-        return []
-
-
 @authority.command(short_help="The receipt of a wipe.")
 @click.argument("serial", type=click.IntRange(min=1))
 @vault_option
@@ -218,7 +211,7 @@ def _settled(vault: Vault) -> list[int]:
 def receipt(serial: int, folder: Path, out: Path | None, *, as_json: bool) -> None:
     """Show the signed receipt of a deployment's wipe: counts, times, and commitments that test nothing."""
     with Vault.open(folder, clocks=read_clocks) as vault:
-        _settled(vault)
+        settle_unless_running(vault)
         signed = receipt_of(vault, serial)
         stage = find(vault.database, serial).stage
     if signed is None:
@@ -252,6 +245,21 @@ def _print_receipt(one: WipeReceipt) -> None:
     for label, text in rows:
         table.add_row(label, Text(text))
     Console(highlight=False).print(table)
+
+
+@authority.command("destroy-keys", short_help="In an emergency: make every open list unreadable.")
+@vault_option
+@click.confirmation_option(
+    "--yes", prompt="Destroy the keys of all open deployments? Their lists can never be read again.", help="Do not ask."
+)
+def destroy_keys_(folder: Path) -> None:
+    """Destroy the keys of every open deployment, and nothing else: it needs no session, and no database that works.
+
+    A kernel that runs keeps what is in its memory: stop it first. The next start ends the deployments, and their record
+    says that the key was gone.
+    """
+    gone = destroy_keys(folder)
+    Console(highlight=False).print(Text(f"keys destroyed: {len(gone)}"))
 
 
 @authority.command("confirm-clock", short_help="Say that the clock is right.")

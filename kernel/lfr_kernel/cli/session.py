@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, passphrase_of, passphrase_option, vault_option
+from lfr_kernel.governance.deployment.governed import settle_unless_running
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.people.keyfiles import unlock_person
@@ -79,6 +80,7 @@ def start(name: str, key: Path, folder: Path, deployment: int | None, passphrase
     The key file may be taken out afterwards.
     """
     with Vault.open(folder, clocks=read_clocks) as vault:
+        settle_unless_running(vault)
         vault.member(name)  # before anybody types a passphrase
         _say(start_session(vault, _unlock(name, key, passphrase_file), deployment=deployment))
 

@@ -108,10 +108,10 @@ class Roll:
         ]
         return np.array(kept, np.int64)
 
-    def take(self, gallery: Gallery) -> None:
-        """Note that the rows of a gallery that may be loaded were."""
+    def take(self, gallery: Gallery, rows: NDArray[np.int64]) -> None:
+        """Note that `rows` of a gallery, int64 [M], were loaded."""
         self._persons = gallery.persons
-        self._removed = set(range(len(gallery))) - set(self.rows(gallery).tolist())
+        self._removed = set(range(len(gallery))) - set(rows.tolist())
         self.generation = max(self.generation, gallery.generation)
 
     def recall(self, person: str) -> list[int]:

@@ -140,18 +140,20 @@ class IndexHost(Actor):
                 "similarities between the two mean nothing; build the watchlist again with this model"
             )
         self._booked = ()
-        self._index = await self._lane.run(self._load, gallery, deadline_s=LOAD_S, discard=methodcaller("erase"))
-        self._roll.take(gallery)
-
-    def _load(self, gallery: Gallery) -> Index:
-        index = self._create()
+        # Copied here and not on the lane: whoever takes an entry off the gallery does so between two steps of the loop.
         rows = self._roll.rows(gallery)
-        if len(rows):
-            templates = gallery.templates.array[rows]
-            try:
+        self._index = await self._lane.run(
+            self._load, rows, gallery.templates.array[rows], deadline_s=LOAD_S, discard=methodcaller("erase")
+        )
+        self._roll.take(gallery, rows)
+
+    def _load(self, rows: NDArray[np.int64], templates: NDArray[np.float32]) -> Index:
+        try:
+            index = self._create()
+            if len(rows):
                 index.replace(templates, rows, self._digest)
-            finally:
-                templates.fill(0)
+        finally:
+            templates.fill(0)
         return index
 
     async def handle_batch(self, messages: Sequence[Probe | ProbeLost | Passage]) -> None:

@@ -47,6 +47,7 @@ DEPLOYMENTS = (
         body TEXT NOT NULL,
         key BLOB,
         commitments BLOB,
+        document BLOB,
         receipt TEXT,
         authority TEXT AS (json_extract(body, '$.authority')) VIRTUAL
     )""",

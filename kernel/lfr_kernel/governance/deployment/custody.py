@@ -14,15 +14,20 @@ import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import RefusedError, SealError
+from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.sealing import KEY_BYTES
 from lfr_kernel.governance.people.keyfiles import seal_to_operators
+from lfr_kernel.governance.vault import KEYS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lfr_kernel.governance.deployment.plan import StartMode
     from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.people.signer import SessionSigner
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Unlock", "destroy_key", "has_key", "keep_key", "take_key"]
+__all__ = ["Taken", "Unlock", "destroy_key", "destroy_keys", "has_key", "keep_key", "take_key"]
 
 Unlock: TypeAlias = Callable[[Mapping[str, bytes], bytes], bytes]
 """Opens what was sealed to operators: given by name of the operator, and for a purpose."""
@@ -52,22 +57,35 @@ def keep_key(vault: Vault, deployment: Deployment, key: bytes, start: StartMode)
     vault.keyring.put(deployment.keyname, key)
 
 
-def take_key(vault: Vault, deployment: Deployment, unlock: Unlock | None) -> bytes:
-    """Return the key of a deployment that is open.
+class Taken(Struct, frozen=True, kw_only=True):
+    """The key of a deployment, and the operator who opened it, if it waited for one."""
+
+    key: bytes
+    by: SessionSigner | None
+
+    def __repr__(self) -> str:
+        return "<Taken>"
+
+
+def take_key(
+    vault: Vault, deployment: Deployment, operator: Callable[[], SessionSigner], unlock: Unlock | None
+) -> Taken:
+    """Return the key of a deployment that is open. One that waited for an operator is sealed anew, to the present ones.
 
     Args:
         vault: the installation's.
         deployment: that is open.
+        operator: returns the session of an operator, or refuses.
         unlock: opens what was sealed to operators; None where nobody is there to do it.
 
     Raises:
         KeyFileError: it is not there any more.
-        RefusedError: it waits for an operator.
+        RefusedError: it waits for an operator, or this one may not.
         SealError: it does not open.
     """
     kept = vault.keyring.get(deployment.keyname)
     if len(kept) == KEY_BYTES:
-        return kept
+        return Taken(key=kept, by=None)
     if unlock is None:
         raise RefusedError(
             f'deployment {deployment.serial} waits for an operator, as its profile says (start = "operator-unlock"): '
@@ -77,12 +95,29 @@ def take_key(vault: Vault, deployment: Deployment, unlock: Unlock | None) -> byt
         operators = msgspec.json.decode(kept, type=_Kept).operators
     except msgspec.DecodeError as error:
         raise SealError(f"the key of deployment {deployment.serial} cannot be read: {error}") from None
-    return unlock({name: base64.b64decode(one) for name, one in operators.items()}, purpose_of(deployment))
+    by = operator()
+    vault.may("deployment_unlocked", by, deployment=deployment.serial)
+    name = by.member.name
+    # Only what was sealed to whoever has the session: the key file has to be the same person's.
+    sealed = {name: base64.b64decode(operators[name])} if name in operators else {}
+    key = unlock(sealed, purpose_of(deployment))
+    keep_key(vault, deployment, key, "operator-unlock")
+    return Taken(key=key, by=by)
 
 
 def has_key(vault: Vault, deployment: Deployment) -> bool:
     """Return whether the key is still there."""
     return vault.keyring.has(deployment.keyname)
+
+
+def destroy_keys(folder: Path) -> list[str]:
+    """Destroy the keys of all deployments of a vault, whatever state its database is in; return their names.
+
+    Args:
+        folder: of the vault.
+    """
+    keys = Keyring(folder / KEYS)
+    return [name for name in keys.names() if name.startswith("deployment-") and keys.destroy(name)]
 
 
 def destroy_key(vault: Vault, deployment: Deployment) -> None:

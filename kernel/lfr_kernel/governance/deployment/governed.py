@@ -9,11 +9,20 @@ from filelock import FileLock, Timeout
 from msgspec import Struct, structs
 
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
-from lfr_kernel.governance.authority import parse_authority, warnings
+from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
 from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
-from lfr_kernel.governance.deployment.register import Deployment, counted, end, find, save, withdraw, withdrawn
+from lfr_kernel.governance.deployment.register import (
+    Deployment,
+    counted,
+    document_of,
+    end,
+    find,
+    save,
+    withdraw,
+    withdrawn,
+)
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import remember
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lfr_kernel.governance.audit.anchors import AnchorSink
-    from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.instant import Instant
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Governed", "Look", "Tally", "lock_of"]
+__all__ = ["Governed", "Look", "Tally", "lock_of", "settle_unless_running"]
 
 LOCK = "running.lock"
 NOTE_TIME_NS = 5_000_000_000
@@ -43,6 +51,15 @@ NOTE_TIME_NS = 5_000_000_000
 def lock_of(vault: Vault) -> FileLock:
     """Return the lock that a running kernel holds on a vault: who holds it ends and wipes what is open there."""
     return FileLock(vault.folder / LOCK, blocking=False, mode=0o600, thread_local=False)
+
+
+def settle_unless_running(vault: Vault) -> list[int]:
+    """End what is over and finish every wipe, as `settle` does, unless a kernel runs on this vault: then that does."""
+    try:
+        with lock_of(vault):
+            return settle(vault)
+    except Timeout:
+        return []
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -73,6 +90,8 @@ class Governed:
         """Prepare; nothing is opened yet."""
         self.plan = plan
         self.deployment: Deployment | None = None
+        self.warnings: tuple[str, ...] = ()
+        """What every report of this run has to say of its authority."""
         self.listed: OpenedList | None = None
         self.anchors: Mapping[str, AnchorSink] = {}
         """Where anchors go, by name."""
@@ -87,21 +106,12 @@ class Governed:
         self._anchored_ns = 0
         self._before = Tally(seen=0, alerts=0)
         self._holds_purges = threading.Event()
+        self._delivering = threading.Lock()
 
     @property
     def holds_purges(self) -> bool:
         """Whether nothing may be deleted because of its age: the clock was set forward. May be asked on any thread."""
         return self._holds_purges.is_set()
-
-    @property
-    def authority(self) -> Authority:
-        """The authority that this runs under."""
-        return parse_authority(self._open_deployment.authorisation.document)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What every report of this run has to say."""
-        return warnings(self.authority)
 
     @property
     def _open_deployment(self) -> Deployment:
@@ -126,6 +136,7 @@ class Governed:
                 ) from None
             settle(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
+        self.warnings = warnings(document_of(self._vault, self.deployment))
         return permit_of(self.deployment, self.plan)
 
     def open_list(self, model: str, stills: StillCodec) -> OpenedList:
@@ -266,9 +277,18 @@ class Governed:
         for _ in wipe(self._vault, self._open_deployment.serial):
             pass
 
+    def settle(self) -> None:
+        """End what has come to its end meanwhile, and finish every wipe that was begun: see `settle`."""
+        settle(self._vault)
+
     def deliver(self) -> list[str]:
         """Let anchors that wait leave the machine; see `deliver_anchors`. May be called on another lane."""
-        return deliver_anchors(self._vault.database, self.anchors)
+        if not self._delivering.acquire(blocking=False):
+            return ["an anchor sink has not returned from the call before"]
+        try:
+            return deliver_anchors(self._vault.database, self.anchors)
+        finally:
+            self._delivering.release()
 
     def close(self) -> None:
         """Let go of list and vault. Twice is harmless."""

@@ -10,10 +10,12 @@ from msgspec import Struct, structs
 
 from lfr_kernel.governance.audit.anchors import anchor
 from lfr_kernel.governance.audit.chain import iso_of
+from lfr_kernel.governance.authority import verify_authority
+from lfr_kernel.governance.deployment.binding import verify_signed
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
-from lfr_kernel.governance.deployment.custody import keep_key, take_key
+from lfr_kernel.governance.deployment.custody import Taken, keep_key, take_key
 from lfr_kernel.governance.deployment.plan import refuse, verify_list, verify_pack
-from lfr_kernel.governance.deployment.register import deployments, find, save, withdrawn
+from lfr_kernel.governance.deployment.register import deployments, document_of, find, save, withdrawn
 from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, remove_source
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import remember
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.deployment.register import Deployment
-    from lfr_kernel.governance.keys.signing import Signer
+    from lfr_kernel.governance.people.signer import SessionSigner
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
@@ -46,7 +48,7 @@ WORKING_COPY = "list.lfrlist"
 class Opener(Struct, frozen=True, kw_only=True):
     """Who is there to open a deployment."""
 
-    operator: Callable[[], Signer]
+    operator: Callable[[], SessionSigner]
     """Returns the session of an operator, or refuses: asked to open it first, not to go on with it."""
     unlock: Unlock | None
     """Needed to go on with one whose key waits for an operator."""
@@ -87,6 +89,13 @@ def permitted(vault: Vault, plan: Plan, paces: Mapping[str, str], *, swap: tuple
             f"authority {deployment.authority} was signed with rule pack {deployment.authorisation.pack_digest[:8]}…, "
             f"the profile's is {plan.loaded.digest[:8]}…: have it authorised again"
         )
+    verify_signed(vault, deployment)
+    document = document_of(vault, deployment)
+    # Whether its time has come was judged above; an extension is not in the document.
+    problems = verify_authority(
+        document, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=document.starts_ns
+    )
+    refuse(f"authority {deployment.authority}", problems)
     return deployment
 
 
@@ -179,16 +188,16 @@ def open_deployment(
     """
     deployment = find(vault.database, serial)
     if deployment.stage is Stage.AUTHORISED:
-        key = _first_opening(vault, plan, deployment, opener, model)
+        taken = Taken(key=_first_opening(vault, plan, deployment, opener, model), by=None)
     elif deployment.stage is Stage.OPEN:
-        key = take_key(vault, deployment, opener.unlock)
+        taken = take_key(vault, deployment, opener.operator, opener.unlock)
     else:
         raise PermitRefusedError(f"authority {deployment.authority} was ended meanwhile: its list is gone, or going")
     listed = ListFile.open(working_copy(vault, deployment))
     listed.verify_public()
     _require_cited(listed, deployment)
     ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
-    data_key = unwrap(key, wrapped, _purpose(deployment))
+    data_key = unwrap(taken.key, wrapped, _purpose(deployment))
     remove_source(deployment)
     last, tolerance_s = known_time(vault.database), plan.pack.rules.clock_tolerance_s
     opened = open_rows(
@@ -201,7 +210,7 @@ def open_deployment(
         stills=stills,
     )
     try:
-        _note_start(vault, plan, deployment)
+        _note_start(vault, plan, deployment, taken.by)
     except BaseException:
         opened.erase()
         raise
@@ -247,7 +256,7 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     return key
 
 
-def _note_start(vault: Vault, plan: Plan, deployment: Deployment) -> None:
+def _note_start(vault: Vault, plan: Plan, deployment: Deployment, unlocked_by: SessionSigner | None) -> None:
     now = vault.clocks()
     with vault.database.transaction() as transaction:
         found = find(vault.database, deployment.serial)
@@ -259,6 +268,9 @@ def _note_start(vault: Vault, plan: Plan, deployment: Deployment) -> None:
             "threshold": plan.threshold,
             "after_crash": found.is_capturing,
         }
+        if unlocked_by is not None:
+            of = {"deployment": deployment.serial}
+            vault.act(transaction, "deployment_unlocked", by=unlocked_by, facts=of, deployment=deployment.serial)
         vault.act(transaction, "capture_started", by=vault.signer, facts=facts)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path  # noqa: TC003  (msgspec resolves the annotations)
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from lfr_kernel.governance.authority import parse_authority, verify_authority, verify_extension
-from lfr_kernel.governance.deployment.register import authorised, extended, find
+from lfr_kernel.governance.authority import verify_authority, verify_extension
+from lfr_kernel.governance.deployment.register import authorised, document_of, extended, find
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.lists.acts import expect_signed_pack, recorded
@@ -141,8 +142,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
         serial=0,
         installation="",
         authority=authority.id,
-        document=loaded.text,
-        document_digest=loaded.digest,
+        document=hashlib.sha256(loaded.text.encode()).hexdigest(),
         pack=plan.pack.name,
         pack_digest=plan.loaded.digest,
         profile=plan.profile,
@@ -154,7 +154,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
         by=signer.name,
         at="",
     )
-    return authorised(vault, signer, draft, starts_ns=authority.starts_ns, ends_ns=authority.ends_ns)
+    return authorised(vault, signer, draft, authority, loaded.text)
 
 
 def extend(
@@ -176,7 +176,7 @@ def extend(
             f"expected SHA-256 {signed.profile_digest} and {signed.pack_digest}, got {plan.profile_digest} and "
             f"{plan.loaded.digest}"
         )
-    document = parse_authority(signed.document)
+    document = document_of(vault, before)
     problems = verify_extension(document, plan.pack, ends_ns=before.term.ends_ns, until_ns=until_ns)
     refuse(f"authority {before.authority}", problems)
     return extended(vault, signer, serial, ends_ns=until_ns, reason=reason, text=text)

@@ -6,6 +6,7 @@ abandoned, fails or sees nobody keeps its number and gets its record.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,16 @@ import msgspec
 from msgspec import Struct, structs
 
 from lfr_kernel.governance.audit.chain import iso_of
-from lfr_kernel.governance.authority import AuthorityError
+from lfr_kernel.governance.authority import AuthorityError, parse_authority
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension, Head
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.keys.sealing import unwrap, wrap
 from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance, remaining_s
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.audit.database import Database, Transaction
+    from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.vault import Vault
 
@@ -31,6 +34,7 @@ __all__ = [
     "closing_head",
     "counted",
     "deployments",
+    "document_of",
     "end",
     "expect_new",
     "extended",
@@ -115,6 +119,28 @@ def find(database: Database, serial: int) -> Deployment:
     return msgspec.json.decode(rows[0][0], type=Deployment)
 
 
+def document_of(vault: Vault, deployment: Deployment) -> Authority:
+    """Return the authority that was signed.
+
+    Raises:
+        RefusedError: what lies in the vault is not the document that was signed.
+        SealError, KeyFileError: it does not open.
+    """
+    ((sealed,),) = vault.database.query("SELECT document FROM deployments WHERE serial = ?", (deployment.serial,))
+    text = unwrap(vault.text_key(deployment.serial), sealed or b"", _purpose(deployment.serial))
+    found = hashlib.sha256(text).hexdigest()
+    if found != deployment.authorisation.document:
+        raise RefusedError(
+            f"authority {deployment.authority}: expected the document that was signed, with SHA-256 "
+            f"{deployment.authorisation.document}, got {found}: it was exchanged"
+        )
+    return parse_authority(text.decode("utf-8-sig"))
+
+
+def _purpose(serial: int) -> bytes:
+    return f"lfr-authority-1 {serial}".encode()
+
+
 def save(transaction: Transaction, deployment: Deployment) -> None:
     """Write a deployment, in place of what the register has of it."""
     body = msgspec.json.encode(deployment).decode()
@@ -143,15 +169,15 @@ def expect_new(database: Database, authority: str) -> None:
             advance(other.stage, Event.AUTHORISE, authority=authority)
 
 
-def authorised(vault: Vault, signer: Signer, draft: Authorisation, *, starts_ns: int, ends_ns: int) -> Deployment:
+def authorised(vault: Vault, signer: Signer, draft: Authorisation, document: Authority, text: str) -> Deployment:
     """Enter a new deployment, signed.
 
     Args:
         vault: the installation's.
         signer: the authoriser's session.
         draft: what is signed; serial, installation, after, by and at are filled in here.
-        starts_ns: of the authority, UTC.
-        ends_ns: likewise.
+        document: the authority.
+        text: of its file; kept encrypted.
 
     Raises:
         AuthorityError: an authority of this id is, or was, on the register: it never opens again.
@@ -182,9 +208,11 @@ def authorised(vault: Vault, signer: Signer, draft: Authorisation, *, starts_ns:
             root=statement.root,
             stage=advance(None, Event.AUTHORISE, authority=statement.authority),
             envelope=sign(AUTHORITY, statement, signer),
-            term=Term(starts_ns=starts_ns, ends_ns=ends_ns, anchored=now),
+            term=Term(starts_ns=document.starts_ns, ends_ns=document.ends_ns, anchored=now),
         )
         save(transaction, deployment)
+        sealed = wrap(vault.text_key(deployment.serial), text.encode(), _purpose(deployment.serial))
+        transaction.execute("UPDATE deployments SET document = ? WHERE serial = ?", (sealed, deployment.serial))
         facts = {"deployment": deployment.serial, "authority": deployment.authority, "signed": deployment.envelope}
         vault.act(transaction, "authorised", by=signer, facts=facts)
     return deployment

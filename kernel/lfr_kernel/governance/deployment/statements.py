@@ -30,9 +30,8 @@ class Authorisation(Struct, frozen=True, kw_only=True):
     installation: str
     authority: str
     """Its id."""
-    document: str
-    """authority.toml, all of it."""
-    document_digest: Digest
+    document: Digest
+    """SHA-256 of authority.toml. Its text stands elsewhere, encrypted: a chain is never erased."""
     pack: str
     pack_digest: Digest
     profile: str

@@ -13,7 +13,7 @@ from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
 from lfr_kernel.runtime import Actor, ActorError, CallAbandonedError, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lfr_kernel.governance.deployment.governed import Governed, Look, Tally
     from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
@@ -25,6 +25,8 @@ LOOK_S = 0.25
 WRITE_S = 30.0
 """How long the vault may take for one look: longer, and the audit counts as one that cannot be written."""
 ASK_S = 5.0
+MOST_SINGLE = 16
+"""Entries that are taken off the index one by one; more, and it loads the list anew, which takes no longer."""
 
 
 class Warden(Actor):
@@ -97,8 +99,11 @@ class Warden(Actor):
         if look.is_ending or look.standing is Standing.ENDED:
             await self._end(look)
             return
-        for entry in look.withdrawn:
-            await self._withdraw(entry)
+        if len(look.withdrawn) > MOST_SINGLE:
+            self._withdraw_all(look.withdrawn)
+        else:
+            for entry in look.withdrawn:
+                await self._withdraw(entry)
         if look.warning_min is not None:
             self._log("authority_ends_soon", minutes=look.warning_min, remaining_s=round(look.remaining_s))
         if look.standing is not Standing.IN_FORCE and not self._is_stopping:
@@ -122,9 +127,17 @@ class Warden(Actor):
         except RefusedError:
             return None
 
+    def _withdraw_all(self, entries: Sequence[str]) -> None:
+        """Take many entries off at once, as when a day ends: the index loads what is left of the list anew."""
+        for entry in entries:
+            self._taken_off(entry)
+        self.index.restart()
+        self._log("entries_withdrawn", entries=len(entries))
+
     async def _withdraw(self, entry: str) -> None:
         withdrawal = self._taken_off(entry)
         if withdrawal is None:
+            self._log("entry_not_in_force", entry=entry)
             return
         change = self._change(withdrawal)
         try:

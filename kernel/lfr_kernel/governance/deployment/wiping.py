@@ -7,6 +7,7 @@ Each step is harmless when it is done again, so a wipe that was cut short is sim
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import shutil
@@ -21,6 +22,7 @@ from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.custody import destroy_key, has_key
 from lfr_kernel.governance.deployment.register import deployments, end, find, save, withdrawn
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
+from lfr_kernel.governance.errors import AuditError
 from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, sync_folder
 from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.lists.file import ListFile
@@ -71,21 +73,37 @@ def wipe(vault: Vault, serial: int) -> Iterator[str]:
     """
     deployment = find(vault.database, serial)
     destroy_key(vault, deployment)
+    if deployment.opened_ns is None:
+        # Of its list there is nothing here but what an opening left that was cut short: the receipt claims no more.
+        _remove_files(vault, deployment)
+        _close(vault, serial)
+        yield "closed"
+        return
     _done(vault, serial, "key_destroyed")
     yield "key_destroyed"
     _done(vault, serial, "memory_cleared")
     yield "memory_cleared"
-    _remove_files(vault, deployment)
-    _done(vault, serial, "files_removed")
+    _done(vault, serial, "files_removed" if _remove_files(vault, deployment) else "sealed_list_not_removed")
     yield "files_removed"
     with vault.database.transaction() as transaction:
         transaction.execute("UPDATE deployments SET key = NULL WHERE serial = ?", (serial,))
         transaction.execute("DELETE FROM withdrawals WHERE list = ?", (deployment.list,))
-    vault.database.scrub()
-    _done(vault, serial, "database_compacted")
+    _done(vault, serial, "database_compacted" if _is_compacted(vault) else "log_not_emptied")
     yield "database_compacted"
     _close(vault, serial)
     yield "closed"
+
+
+def _is_compacted(vault: Vault) -> bool:
+    """Compact the database; return whether its log could be emptied, which another process may hold up that reads.
+
+    What is left in the log then is of no use without the key, and goes with the next compaction.
+    """
+    try:
+        vault.database.scrub()
+    except AuditError:
+        return False
+    return True
 
 
 def _done(vault: Vault, serial: int, step: str) -> None:
@@ -99,26 +117,30 @@ def _done(vault: Vault, serial: int, step: str) -> None:
         save(transaction, structs.replace(deployment, steps=steps, withdrawn_count=count))
 
 
-def _remove_files(vault: Vault, deployment: Deployment) -> None:
+def _remove_files(vault: Vault, deployment: Deployment) -> bool:
+    """Remove the working copy; return whether the sealed list is gone, too: it may lie where nobody can write."""
     folder = folder_of(vault, deployment)
     if folder.exists():
         for path in sorted(folder.iterdir()):
             destroy_file(path)
         shutil.rmtree(folder)
         sync_folder(folder.parent)
-    remove_source(deployment)
+    return remove_source(deployment)
 
 
-def remove_source(deployment: Deployment) -> None:
-    """Remove the sealed list from which the working copy was made, if it is still where it was."""
+def remove_source(deployment: Deployment) -> bool:
+    """Remove the sealed list from which the working copy was made; return whether it is not where it was any more."""
     source = Path(deployment.source)
-    if deployment.source and source.exists():
-        try:
-            is_it = ListFile.open(source).header.id == deployment.list
-        except ListFileError:
-            is_it = _is_broken_off(source)
-        if is_it:
+    if not deployment.source or not source.exists():
+        return True
+    try:
+        is_it = ListFile.open(source).header.id == deployment.list
+    except ListFileError:
+        is_it = _is_broken_off(source)
+    if is_it:
+        with contextlib.suppress(OSError):
             destroy_file(source)
+    return not is_it or not source.exists()
 
 
 def _is_broken_off(path: Path) -> bool:

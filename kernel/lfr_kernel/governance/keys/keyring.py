@@ -78,6 +78,10 @@ class Keyring:
         except FileNotFoundError:
             return False
 
+    def names(self) -> list[str]:
+        """Return the names of the keys that are here."""
+        return sorted(path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+
     def destroy(self, name: str) -> bool:
         """Overwrite and remove a key; return whether it was there. Doing it twice is harmless."""
         return destroy_file(self._path(name))

@@ -270,8 +270,8 @@ def recorded(vault: Vault, source: ListFile) -> Recorded:
     builder = source.header.builder.name
     if not is_known("list_built", builder):
         raise RefusedError(
-            f"list {source.path}: the audit of this installation has no list_built by {builder}, which the file claims: "
-            "build it here, so that it is written down"
+            f"list {source.path}: the audit of this installation has no list_built by {builder}, which the file "
+            "claims: build it here, so that it is written down"
         )
     return Recorded(
         reviews=tuple(one for one in source.reviews if is_known("list_reviewed", one.reviewer.name)),
