@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.citation import most_looks
 from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.warden import Warden
-from lfr_kernel.messages import Biometric
 from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
 from lfr_kernel.stages.camera import CameraHost
 from lfr_kernel.stages.desk import AlertDesk, EvidenceStore, EvidenceWithheldError
@@ -86,9 +84,6 @@ class Pipeline:
         listed = parts.listed
 
         def gallery() -> Gallery:
-            if listed.templates.is_erased:  # it was wiped, and the index starts again
-                nobody = Biometric(np.zeros((0, parts.embedder.dimension), np.float32), is_kept=True)
-                return Gallery(templates=nobody, persons=(), digest=listed.digest, generation=1)
             return Gallery(templates=listed.templates, persons=listed.persons, digest=listed.digest, generation=1)
 
         self._parts = parts

@@ -142,8 +142,9 @@ class IndexHost(Actor):
         self._booked = ()
         # Copied here and not on the lane: whoever takes an entry off the gallery does so between two steps of the loop.
         rows = self._roll.rows(gallery)
+        templates = gallery.templates.array[rows] if len(rows) else np.zeros((0, self._dimension), np.float32)
         self._index = await self._lane.run(
-            self._load, rows, gallery.templates.array[rows], deadline_s=LOAD_S, discard=methodcaller("erase")
+            self._load, rows, templates, deadline_s=LOAD_S, discard=methodcaller("erase")
         )
         self._roll.take(gallery, rows)
 

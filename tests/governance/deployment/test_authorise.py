@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import structs
 from governance.deployment.support import HOUR, PACK, pack_with
 from governance.lists.support import a_row
 from lfr_kernel.governance.authority import AuthorityError
-from lfr_kernel.governance.deployment.register import closing_head, deployments, end, extended, find
+from lfr_kernel.governance.deployment.register import closing_head, deployments, document_of, end, extended, find
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension
 from lfr_kernel.governance.deployment.wiping import settle
 from lfr_kernel.governance.errors import RefusedError
@@ -36,8 +37,7 @@ def test_what_is_signed_is_the_document_with_the_digests_of_all_that_may_run(sit
         serial=1,
         installation=site.vault.installation.installation,
         authority="EX/1",
-        document=(site.folder / "authority.toml").read_text(encoding="utf-8"),
-        document_digest=signed.document_digest,
+        document=hashlib.sha256((site.folder / "authority.toml").read_bytes()).hexdigest(),
         pack="uk-met",
         pack_digest=PACK.digest,
         profile="spring",
@@ -54,6 +54,10 @@ def test_what_is_signed_is_the_document_with_the_digests_of_all_that_may_run(sit
     (act,) = site.acts("authorised")
     assert (act["by"], act["facts"]["deployment"], act["facts"]["authority"]) == ("person ada", 1, "EX/1")
     assert find(site.vault.database, 1) == deployment
+    text = (site.folder / "authority.toml").read_text(encoding="utf-8")
+    assert document_of(site.vault, deployment).purpose in text
+    # A chain is never erased: what somebody wrote in words stands elsewhere, encrypted.
+    assert not [one for one in site.acts("authorised") if document_of(site.vault, deployment).purpose in str(one)]
     site.expect_chain()
 
 

@@ -86,9 +86,10 @@ class Office(Site):
 
     def run(self) -> Governed:
         """Run the profile, as far as it goes without cameras."""
-        profile, _ = load_profile(self.profile, Registry.discover())
+        registry = Registry.discover()
+        profile, _ = load_profile(self.profile, registry)
         vault = self.force.open(self.vault.folder)
-        governed = Governed(vault, plan_of(profile, self.profile), self.opener(vault))
+        governed = Governed(vault, plan_of(profile, self.profile, registry), self.opener(vault))
         self.opened.append(governed)
         governed.issue("authority", FILES)
         governed.open_list(MODEL, Letters())
@@ -218,7 +219,7 @@ def test_extend_gives_a_later_end_within_the_pack(office: Office) -> None:
     assert result.code == 2
     assert "expected a date and time with its offset from UTC, as 2030-05-04T18:00:00+01:00" in result.err
     office.profile.write_text(office.profile.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
-    assert "is not the profile that authority EX/1 was signed for: expected SHA-256" in office.refused(
+    assert "is not what authority EX/1 is for: expected SHA-256" in office.refused(
         *_extend(office, "2030-06-01T13:45:00Z")
     )
 
@@ -328,7 +329,8 @@ def test_a_run_without_an_authority_is_refused_and_lets_go_of_the_vault(office: 
 def test_a_live_camera_is_no_file(office: Office) -> None:
     office.sign()
     vault = office.force.open(office.vault.folder)
-    profile, _ = load_profile(office.profile, Registry.discover())
-    office.opened.append(Governed(vault, plan_of(profile, office.profile), office.opener(vault)))
+    registry = Registry.discover()
+    profile, _ = load_profile(office.profile, registry)
+    office.opened.append(Governed(vault, plan_of(profile, office.profile, registry), office.opener(vault)))
     with pytest.raises(PermissionError, match="gate would open a live camera, and pack demo plays files only"):
         office.opened[-1].issue("authority", LIVE)

@@ -129,7 +129,8 @@ async def test_an_entry_that_this_list_does_not_have_asks_nobody(site: Site) -> 
     async with watch.on_watch():
         recall(site.vault, site.signers["ben"], 1, a_row("x").about.entry, reason="found", text=None)
         await watch.clock.advance(0.5)
-    assert (watch.index.asked, watch.logged) == ([], [])
+    assert watch.index.asked == []
+    assert [event for event, _ in watch.logged] == ["entry_not_in_force"]
 
 
 async def test_an_index_that_does_not_answer_is_restarted_since_it_loads_the_list_anew(site: Site) -> None:
