@@ -187,6 +187,7 @@ def open_deployment(
         AuditError: the database cannot be written.
     """
     deployment = find(vault.database, serial)
+    _require_time(vault, plan, deployment)  # again: models were loaded meanwhile
     if deployment.stage is Stage.AUTHORISED:
         taken = Taken(key=_first_opening(vault, plan, deployment, opener, model), by=None)
     elif deployment.stage is Stage.OPEN:
@@ -260,6 +261,8 @@ def _note_start(vault: Vault, plan: Plan, deployment: Deployment, unlocked_by: S
     now = vault.clocks()
     with vault.database.transaction() as transaction:
         found = find(vault.database, deployment.serial)
+        if found.stage is not Stage.OPEN:
+            raise PermitRefusedError(f"authority {found.authority} was ended meanwhile: its list is gone, or going")
         save(transaction, structs.replace(found, is_capturing=True, term=tied(found.term, now)))
         note_time(transaction, known_time(vault.database), now, tolerance_s=plan.pack.rules.clock_tolerance_s)
         facts = {

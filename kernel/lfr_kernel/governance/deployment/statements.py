@@ -74,7 +74,7 @@ class WipeReceipt(Struct, frozen=True, kw_only=True):
     entries: int
     """Rows that the list had, withdrawn ones included."""
     withdrawn: int
-    """Of those: recalled or expired while the deployment was open."""
+    """How many entries were recalled or expired before the end, by the acts in the chain."""
     opened: Time | None
     """None: it never was."""
     ended: Time
