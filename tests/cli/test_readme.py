@@ -51,7 +51,7 @@ def test_the_walkthrough_in_the_readme_works_as_it_stands(tmp_path: Path) -> Non
         "deployment 1 is closed and its list is wiped",
         "completed (closed)",
         "2 entries, 1 of them withdrawn before the end",
-        "proved up to anchor",
+        "there are no later entries",
     ):
         assert part in said, part
     first, _, second = said.partition("is recalled from the list of deployment 1")
