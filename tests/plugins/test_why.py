@@ -181,6 +181,24 @@ def test_a_profile_in_a_file_cannot_list_nobody_but_keeps_its_settings(tmp_path:
         profile_for(tmp_path / "clip.mp4", registry(), profile=path, watchlist=None)
 
 
+def test_a_sealed_list_is_not_searched_for_in_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "van.toml"
+    path.write_text(
+        """
+        name = "van"
+        permit = "authority"
+        cameras = [{ name = "left", options = { url = "rtsp://example.org/" } }]
+        watchlist = { file = "list.lfrlist", threshold = 0.7 }
+        governance = { vault = "vault", pack = "uk-met", start = "sealed" }
+        anchors = [{ plugin = "print" }]
+        """,
+        encoding="utf-8",
+    )
+    profile = profile_for(tmp_path / "clip.mp4", registry(), profile=path, watchlist=None)
+    assert (profile.permit, profile.governance, profile.anchors) == ("demo", None, ())
+    assert (profile.watchlist.images, profile.watchlist.file, profile.watchlist.threshold) == ((), None, 0.7)
+
+
 class Links(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()

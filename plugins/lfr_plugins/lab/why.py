@@ -88,17 +88,25 @@ def why(
 def profile_for(clip: Path, registry: Registry, *, profile: Path | None, watchlist: Path | None) -> Profile:
     """Return the profile that explains a clip: with that one camera, no sink, and under the demo permit.
 
+    Of a profile with a sealed list it keeps everything but the list: searching a recording for whoever is on it would
+    be another act, which this is not. Passages are then explained up to their templates.
+
     Raises:
         ProfileError: with every mistake in the profile given.
     """
     data: dict[str, Any] = {"name": "why"} if profile is None else read_profile(profile)
-    data.pop("sinks", None)
+    is_governed = data.get("permit") == "authority"
+    for outgoing in ("sinks", "anchors", "governance"):
+        data.pop(outgoing, None)
     data |= {"permit": "demo", "cameras": [{"name": "clip", "options": {"url": str(clip.absolute())}}]}
     here = Path.cwd() if profile is None else profile.resolve().parent
     if profile is None:
         data["watchlist"] = {"images": str(watchlist or here)}
+    elif is_governed and isinstance(data.get("watchlist"), dict):
+        data["watchlist"] = {key: value for key, value in data["watchlist"].items() if key != "file"}
+        data["watchlist"]["images"] = str(here)
     parsed, _ = parse_profile(data, registry, source="why" if profile is None else str(profile), here=here)
-    if profile is None and watchlist is None:
+    if is_governed or (profile is None and watchlist is None):
         # A profile in a file cannot list nobody; this one is not in a file.
         parsed = replace(parsed, watchlist=replace(parsed.watchlist, images=()))
     return parsed

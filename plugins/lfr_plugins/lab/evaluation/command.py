@@ -189,8 +189,12 @@ def _listed(profile: Profile, path: Path | None, console: Console) -> int | None
     """Return how many people the profile lists; None without a profile, or where its photographs are not here."""
     if path is None:
         return None
+    if profile.watchlist.images is None:
+        sealed = "the profile's list is sealed, and its length is not looked up here; state it with --list-size"
+        console.print(Text(sealed, "yellow"), soft_wrap=True)
+        return None
     try:
-        return len({photo.person for photo in find_photos(profile.watchlist.images or ())})
+        return len({photo.person for photo in find_photos(profile.watchlist.images)})
     except LfrError as error:
         unknown = f"the length of the profile's list is not known ({error}); state it with --list-size"
         console.print(Text(unknown, "yellow"), soft_wrap=True)
