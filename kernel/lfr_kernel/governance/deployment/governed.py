@@ -229,13 +229,24 @@ class Governed:
             self._holds_purges.set()
 
     def stopped(self, why: str, tally: Tally, failed: bool = False) -> None:  # noqa: FBT001, FBT002  (called on a lane)
-        """Write down that this run captures no more. The deployment stays open, unless it was ended.
+        """Write down that this run captures no more, once index and memory are cleared.
+
+        The deployment stays open, unless it was ended while the run stopped: then it is wiped here.
 
         Args:
             why: a code.
             tally: what the run has counted.
             failed: whether it failed.
+
+        Raises:
+            AuditError: it cannot be written down; of what was ended the key is destroyed all the same.
         """
+        try:
+            self._note_stop(why, tally, failed=failed)
+        finally:
+            settle(self._vault)
+
+    def _note_stop(self, why: str, tally: Tally, *, failed: bool) -> None:
         vault, serial = self._vault, self._open_deployment.serial
         with vault.database.transaction() as transaction:
             found = structs.replace(
@@ -256,7 +267,7 @@ class Governed:
         """Begin the end. The key is destroyed in any case, also where the audit cannot be written any more."""
         deployment = self._open_deployment
         try:
-            self.stopped(why, tally)
+            self._note_stop(why, tally, failed=False)
             end(self._vault, deployment.serial, signer=None, why=why)
         finally:
             destroy_key(self._vault, deployment)
