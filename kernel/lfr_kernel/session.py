@@ -210,7 +210,6 @@ class Session:
                     why = "failed" if has_failed else "stopped"
                     # On the vault's lane, where an opening that nobody waits for any more may still be under way.
                     await vault.run(governed.stopped, why, tally, has_failed, deadline_s=VAULT_S)
-                await vault.run(governed.settle, deadline_s=VAULT_S)
                 for problem in await vault.run(governed.deliver, deadline_s=VAULT_S):
                     self._listener.log("anchor_not_delivered", problem=problem)
             except LfrError as error:

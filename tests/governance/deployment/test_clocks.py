@@ -280,6 +280,31 @@ def test_what_was_seen_last_counts_for_how_it_ended(site: Site) -> None:
     assert (site.receipt().ending, site.receipt().passages_seen) == ("completed", 3)
 
 
+def test_what_is_ended_while_its_run_stops_is_wiped_when_that_has_stopped(site: Site) -> None:
+    governed = site.running()
+    end(site.vault, 1, signer=site.signers["dee"], why="closed")
+    governed.stopped("stopped", structs.replace(NOTHING_SEEN, seen=3))
+    assert site.deployment().stage is Stage.CLOSED
+    assert (site.receipt().ending, site.receipt().why) == ("completed", "closed")
+
+
+def test_what_passes_its_end_while_its_run_stops_is_wiped_too(site: Site) -> None:
+    governed = site.running()
+    site.clocks.pass_(minutes=60)
+    governed.stopped("stopped", structs.replace(NOTHING_SEEN, seen=3))
+    assert (site.receipt().ending, site.receipt().why) == ("completed", "clock")
+    site.expect_chain()
+
+
+def test_what_is_ended_while_its_run_stops_loses_its_key_though_nothing_can_be_written(site: Site) -> None:
+    governed = site.running()
+    site.clocks.pass_(minutes=60)
+    read_only(governed)
+    with pytest.raises(AuditError, match="it may not be written"):
+        governed.stopped("stopped", NOTHING_SEEN)
+    assert not (site.vault.keyring.folder / "deployment-000001.key").exists()
+
+
 def test_a_run_that_failed_marks_its_deployment_until_one_goes_well(site: Site) -> None:
     governed = site.running()
     governed.stopped("failed", NOTHING_SEEN, failed=True)

@@ -165,7 +165,7 @@ def test_a_wipe_that_is_cut_short_anywhere_and_again_is_finished_at_the_next_sta
             steps = wipe(site.vault, 1)
             for _ in range(number):
                 next(steps)
-            steps.close()
+            del steps
     settle(site.vault)
     assert settle(site.vault) == []
     assert site.deployment().stage is Stage.CLOSED

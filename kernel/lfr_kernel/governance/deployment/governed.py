@@ -239,15 +239,25 @@ class Governed:
             self._holds_purges.set()
 
     def stopped(self, why: str, tally: Tally, failed: bool = False) -> None:  # noqa: FBT001, FBT002  (called on a lane)
-        """Write down that this run captures no more. The deployment stays open, unless it was ended.
+        """Write down that this run captures no more, once index and memory are cleared.
+
+        The deployment stays open, unless it was ended while the run stopped: then it is wiped here.
 
         Args:
             why: a code.
             tally: what the run has counted.
             failed: whether it failed.
+
+        Raises:
+            AuditError: it cannot be written down; of what was ended the key is destroyed all the same.
         """
-        if self.listed is None:
-            return  # nothing was opened
+        try:
+            if self.listed is not None:
+                self._note_stop(why, tally, failed=failed)
+        finally:
+            settle(self._vault)
+
+    def _note_stop(self, why: str, tally: Tally, *, failed: bool) -> None:
         vault, serial = self._vault, self._open_deployment.serial
         with vault.database.transaction() as transaction:
             found = self._counted(find(vault.database, serial), tally)
@@ -260,13 +270,11 @@ class Governed:
         return counted(deployment, seen=seen, alerts=alerts)
 
     def begin_end(self, why: str, tally: Tally) -> None:
-        """Begin the end. The key is destroyed in any case, also where the audit cannot be written any more."""
+        """Begin the end: the key first, whatever becomes of the rest."""
         deployment = self._open_deployment
-        try:
-            self.stopped(why, tally)
-            end(self._vault, deployment.serial, signer=None, why=why)
-        finally:
-            destroy_key(self._vault, deployment)
+        destroy_key(self._vault, deployment)
+        self._note_stop(why, tally, failed=False)
+        end(self._vault, deployment.serial, signer=None, why=why)
 
     def finish(self) -> None:
         """Finish the wipe, once index and memory are cleared.
@@ -276,10 +284,6 @@ class Governed:
         """
         for _ in wipe(self._vault, self._open_deployment.serial):
             pass
-
-    def settle(self) -> None:
-        """End what has come to its end meanwhile, and finish every wipe that was begun: see `settle`."""
-        settle(self._vault)
 
     def deliver(self) -> list[str]:
         """Let anchors that wait leave the machine; see `deliver_anchors`. May be called on another lane."""

@@ -1,0 +1,179 @@
+"""A whole run under an authority, on real threads with a made-up live camera: alert, recall, end, wipe."""
+
+from __future__ import annotations
+
+import threading
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import numpy as np
+import pytest
+
+from governance.deployment.support import Site, pack_with
+from governance.lists.support import MODEL, a_row
+from lfr_kernel.governance.deployment.governed import Governed
+from lfr_kernel.governance.deployment.register import end, recall
+from lfr_kernel.governance.standing import Ending, Stage
+from lfr_kernel.messages import Alert
+from lfr_kernel.plugins import (
+    API_VERSION,
+    AnchorPlugin,
+    CameraPlugin,
+    DetectorPlugin,
+    EmbedderPlugin,
+    Installed,
+    Registry,
+    TrackerPlugin,
+)
+from lfr_kernel.profile import parse_profile
+from lfr_kernel.session import Listener, Session
+from lfr_kernel.testing.fakes import FakeCamera, FakeDetector, FakeEmbedder, FakeFace, FakePicture, FakeTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfr_kernel.governance.lists.entries import Row
+    from lfr_kernel.telemetry.summary import Summary
+
+pytestmark = pytest.mark.anyio
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+FRAME_S = 0.02
+PATIENCE_S = 20
+
+
+def listed(person: str, colour: tuple[int, int, int]) -> Row:
+    embedder, template = FakeEmbedder(), np.empty((1, 128), np.float32)
+    embedder.embed(np.broadcast_to(np.array(colour, np.uint8), (1, 32, 32, 3)), template)
+    assert embedder.digest == MODEL
+    return msgspec.structs.replace(a_row(person), template=template.tobytes())
+
+
+def street() -> Iterator[Any]:
+    """Somebody red, nobody for a while, somebody red again, and so on."""
+    wait = threading.Event()
+    faces = [FakePicture.of([FakeFace(40, 30, 64, RED)])] * 20 + [FakePicture.of(())] * 10
+    for picture in cycle(faces):
+        yield lambda: wait.wait(FRAME_S)
+        yield picture
+
+
+class Printer:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def deliver(self, line: str) -> None:
+        self.lines.append(line)
+
+
+class Run:
+    """One run of the profile."""
+
+    def __init__(self, site: Site) -> None:
+        self.printer = Printer()
+        self.alerts: list[Alert] = []
+        self.logged: list[str] = []
+        self.happened = {name: anyio.Event() for name in ("alert", "outcome", "entry_withdrawn")}
+        plugins = [
+            CameraPlugin(name="street", api=API_VERSION, create=lambda _: FakeCamera(street(), pace="live")),
+            DetectorPlugin(name="fake", api=API_VERSION, create=lambda _: FakeDetector()),
+            TrackerPlugin(name="fake", api=API_VERSION, create=lambda _: FakeTracker(lost_after_s=0.1)),
+            EmbedderPlugin(name="fake", api=API_VERSION, create=lambda _: FakeEmbedder()),
+            AnchorPlugin(name="printer", api=API_VERSION, create=lambda _: self.printer),
+        ]
+        registry = Registry([*Registry.discover(), *(Installed(plugin=one) for one in plugins)])
+        data = {
+            "name": "spring",
+            "permit": "authority",
+            "cameras": [{"name": "gate", "plugin": "street"}],
+            "watchlist": {"file": str(site.path), "threshold": 0.64},
+            "detector": {"plugin": "fake"},
+            "tracker": {"plugin": "fake"},
+            "embedder": {"plugin": "fake"},
+            "anchors": [{"plugin": "printer"}],
+            "governance": {"vault": str(site.vault.folder), "pack": "uk-met", "start": "sealed"},
+            "runtime": {"compute_threads": 1},
+        }
+        profile, _ = parse_profile(data, registry, source="a test", here=site.folder)
+        vault = site.force.open(site.vault.folder)
+        self.governed = Governed(vault, site.plan(loaded=pack_with()), site.opener(vault))
+        site.opened.append(self.governed)
+        listener = Listener(log=self._log, fact=self._fact)
+        self.session = Session(profile, registry, governed=self.governed, listener=listener)
+        self.summary: Summary | None = None
+
+    def _log(self, event: str, **_: Any) -> None:
+        self.logged.append(event)
+        self._say(event)
+
+    def _fact(self, what: Any) -> None:
+        if isinstance(what, Alert):
+            self.alerts.append(what)
+        self._say("alert" if isinstance(what, Alert) else "outcome")
+
+    def _say(self, event: str) -> None:
+        if event in self.happened:
+            self.happened[event].set()
+            self.happened[event] = anyio.Event()
+
+    async def __call__(self) -> None:
+        self.summary = await self.session.run()
+
+    async def next(self, event: str) -> None:
+        await self.happened[event].wait()
+
+
+async def test_from_the_first_alert_to_the_receipt(site: Site) -> None:
+    site.rows = [listed("ada", RED), listed("bob", BLUE)]
+    site.a_list(dimension=128)
+    site.authorise()
+    run = Run(site)
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await run.next("alert")
+            recall(site.vault, site.signers["ben"], 1, site.rows[0].about.entry, reason="found", text=None)
+            await run.next("entry_withdrawn")
+            # What had matched before is done with when a passage ends; the next person in red is nobody.
+            await run.next("outcome")
+            alerts = len(run.alerts)
+            await run.next("outcome")
+            await run.next("outcome")
+            end(site.vault, 1, signer=site.signers["dee"], why="closed")
+    assert {one.person for one in run.alerts} == {"ada"}
+    assert len(run.alerts) == alerts
+    assert run.summary is not None
+    assert run.summary.ended == "authority_ended"
+    authority = run.summary.authority
+    assert authority is not None
+    assert (authority.id, authority.deployment, authority.is_wiped) == ("EX/1", 1, True)
+    assert "list_wiped" in run.logged
+    deployment, receipt = site.deployment(), site.receipt()
+    assert (deployment.stage, deployment.ending) == (Stage.CLOSED, Ending.COMPLETED)
+    assert (receipt.withdrawn, receipt.alerts) == (1, len(run.alerts))
+    assert receipt.passages_seen >= 1
+    # Opening and wipe both left the machine.
+    assert len(run.printer.lines) == 2
+    assert str(site.acts()[-1]["n"]) == run.printer.lines[-1].split()[3]
+    assert site.vault.database.pending("anchor") == []
+    site.expect_chain()
+
+
+async def test_a_run_that_is_stopped_leaves_its_deployment_open_for_the_next(site: Site) -> None:
+    site.rows = [listed("ada", RED)]
+    site.a_list(dimension=128)
+    site.authorise()
+    for number in (1, 2):
+        run = Run(site)
+        with anyio.fail_after(PATIENCE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run)
+                await run.next("alert")
+                run.session.stop("SIGINT")
+        assert run.summary is not None
+        assert run.summary.ended == "SIGINT"
+        assert site.deployment().stage is Stage.OPEN
+        assert len(site.acts("capture_stopped")) == number
+    assert [one["facts"]["after_crash"] for one in site.acts("capture_started")] == [False, False]
+    assert site.deployment().alerts >= 2
