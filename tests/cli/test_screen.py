@@ -22,6 +22,7 @@ from lfr_kernel.stages.residency import ResidencyFacts
 from lfr_kernel.telemetry import CameraFunnel, FaceFunnel, PassageFunnel
 from lfr_kernel.telemetry.summary import (
     AlertSummary,
+    AuthoritySummary,
     FrameSummary,
     LatencySummary,
     PassageSummary,
@@ -130,6 +131,11 @@ def drawn(what: Any, width: int = WIDTH) -> list[str]:
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
+def words(what: Summary) -> str:
+    """The table of a run, however its lines are broken."""
+    return " ".join(" ".join(drawn(summary_table(what, Redactor()))).split())
+
+
 def test_the_table_fits_and_says_what_matters() -> None:
     lines = drawn(summary_table(summary(), Redactor()))
     assert max(map(len, lines)) <= WIDTH
@@ -176,6 +182,25 @@ def test_the_settings_of_a_report_cannot_steer_the_terminal() -> None:
     )
     text = "\n".join(drawn(summary_table(summary(basis=evil), Redactor())))
     assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} 5, tested with 6" in text
+
+
+def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wiped() -> None:
+    facts: dict[str, Any] = {
+        "id": "EX/1",
+        "deployment": 3,
+        "pack": "uk-met",
+        "starts": "2026-03-01T10:00:00.000Z",
+        "ends": "2026-03-01T16:00:00.000Z",
+        "list": "0" * 32,
+        "warnings": ("authority EX/1 refers to no impact assessment",),
+        "mark": "",
+    }
+    text = words(summary(authority=AuthoritySummary(**facts, is_wiped=False)))
+    assert "EX/1, from 2026-03-01T10:00Z to 2026-03-01T16:00Z; its list is not wiped: go on, or end it" in text
+    assert "lfr-kernel authority close 3" in text
+    assert "missing authority EX/1 refers to no impact assessment" in text
+    text = words(summary(authority=AuthoritySummary(**facts, is_wiped=True)))
+    assert "it has ended, and the list was wiped" in text
 
 
 def test_the_table_says_how_long_faces_were_kept_and_whether_any_was_kept_too_long() -> None:

@@ -82,7 +82,16 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
     console.print(Text(f"open it with: lfr-kernel --profile {path} --as OPERATOR"), soft_wrap=True)
 
 
-@click.group(short_help="List, show, extend and close what was authorised.")
+EPILOG = """\b
+Example:
+  export LFR_VAULT=/var/lib/lfr
+  lfr-kernel authorise authority.toml --profile van.toml --as ada
+  lfr-kernel --profile van.toml --as dee
+  lfr-kernel authority close 1 --as dee
+  lfr-kernel authority receipt 1 --out receipt.json"""
+
+
+@click.group(short_help="List, show, extend and close what was authorised.", epilog=EPILOG)
 def authority() -> None:
     """What was authorised on this installation, and what became of it. Deployments are numbered without gaps."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.measure import Quantiles
     from lfr_kernel.stages.residency import ResidencyFacts
     from lfr_kernel.telemetry import Summary
+    from lfr_kernel.telemetry.summary import AuthoritySummary
 
 __all__ = ["StatusLine", "printable", "show_alert", "summary_table"]
 
@@ -172,15 +173,13 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     facts.add_column(overflow="fold")
 
     def row(name: str, text: str, style: str = "") -> None:
-        facts.add_row(name, Text(text, style=style))
+        if text:
+            facts.add_row(name, Text(text, style=style))
 
     row("permit", summary.permit)
-    authority = summary.authority
-    if authority is not None:
-        ended = "; it has ended, and the list was wiped" if authority.is_wiped else ""
-        row("authority", f"{authority.id}, from {authority.starts[:16]}Z to {authority.ends[:16]}Z{ended}")
-        if authority.warnings:
-            row("missing", "\n".join(map(clean, authority.warnings)), "yellow")
+    if summary.authority is not None:
+        row("authority", _authority(summary.authority))
+        row("missing", "\n".join(map(clean, summary.authority.warnings)), "yellow")
     basis = summary.basis
     row("basis", "\n".join(map(clean, (basis.heading, *basis.reasons))), "" if basis.state == "covered" else "yellow")
     row("watchlist", _watchlist(summary))
@@ -215,6 +214,13 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     residency = summary.biometric_residency_ms
     row("capture to erasure", _residency(residency), "bold red" if residency.over_bound else "")
     return facts
+
+
+def _authority(authority: AuthoritySummary) -> str:
+    then = "it has ended, and the list was wiped"
+    if not authority.is_wiped:
+        then = f"its list is not wiped: go on, or end it (lfr-kernel authority close {authority.deployment})"
+    return f"{authority.id}, from {authority.starts[:16]}Z to {authority.ends[:16]}Z; {then}"
 
 
 def _camera(camera: CameraFacts, clean: Callable[[str], str]) -> str:
