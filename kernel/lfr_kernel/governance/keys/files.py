@@ -56,9 +56,9 @@ def clear_left_over(folder: Path, name: str | None = None) -> None:
     for beside in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
         number = beside.name.split(".")[-2]
         # A link may lead anywhere, in a folder that others can write to.
-        if number.isdecimal() and beside.is_file() and not beside.is_symlink() and not _lives(int(number)):
-            with contextlib.suppress(PermissionError):
-                _overwrite(beside)
+        is_draft = number.isdecimal() and beside.is_file() and not beside.is_symlink()
+        if is_draft and not _lives(int(number)) and os.access(beside, os.W_OK):
+            _overwrite(beside)
 
 
 def _lives(process: int) -> bool:
@@ -121,11 +121,17 @@ def destroy_file(path: Path) -> bool:
     Raises:
         KeyFileError: it could not be overwritten before it was removed, or not be removed.
     """
-    for beside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        _overwrite(beside)
-    was_there = _overwrite(path)
+    failure: KeyFileError | None = None
+    was_there = False
+    for one in (*path.parent.glob(f".{glob.escape(path.name)}.*.tmp"), path):
+        try:
+            was_there = _overwrite(one)
+        except KeyFileError as error:
+            was_there, failure = True, failure or error
     if was_there:
         sync_folder(path.parent)
+    if failure is not None:
+        raise failure
     return was_there
 
 
@@ -140,10 +146,17 @@ def _overwrite(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        path.unlink(missing_ok=True)
+        _remove(path)
         raise KeyFileError(
             f"{path} was removed, but could not be overwritten before: {error.strerror}; overwrite the free space of "
             "its disk"
         ) from error
-    path.unlink(missing_ok=True)
+    _remove(path)
     return True
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"{path} could not be removed: {error.strerror}; remove it yourself") from error
