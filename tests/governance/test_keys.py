@@ -225,7 +225,7 @@ def test_what_cannot_be_overwritten_is_removed_all_the_same_and_said_so(
     _refuse_to_sync(monkeypatch)
     with pytest.raises(
         KeyFileError,
-        match=r"\.a\.key\.17\.tmp was removed, but could not be overwritten before: Input/output error; overwrite the f",
+        match=r"\.a\.key\.17\.tmp was removed, but could not be overwritten before: Input/output error; overwr",
     ):
         destroy_file(path)
     assert list(tmp_path.iterdir()) == []
@@ -280,6 +280,15 @@ def test_a_keyring_keeps_each_key_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert not ring.destroy("deployment-1")
     with pytest.raises(KeyFileError, match=r"deployment-1\.key: No such file"):
         ring.get("deployment-1")
+
+
+def test_of_a_key_that_another_one_takes_the_place_of_nothing_is_left(tmp_path: Path) -> None:
+    ring = Keyring(tmp_path)
+    ring.put("deployment-1", b"sealed to whoever was there then")
+    (tmp_path / "link").hardlink_to(tmp_path / "deployment-1.key")
+    ring.put("deployment-1", b"sealed to the present ones")
+    assert (tmp_path / "link").read_bytes() == bytes(32)
+    assert ring.get("deployment-1") == b"sealed to the present ones"
 
 
 @pytest.mark.parametrize("name", ["", "../signing", "a/b", "a.b"])

@@ -316,7 +316,7 @@ def test_its_table_of_signers_is_that_of_the_roles() -> None:
     # What the organisation signed may be put in by anybody: its signature is what counts.
     signed = dict.fromkeys(("roster_installed", "packs_installed"), "anybody")
     assert {*signed, *ALONE} <= ACTS.keys()
-    assert verifier.SIGNERS == {**ALONE, **machine, **signed}
+    assert {**ALONE, **machine, **signed} == verifier.SIGNERS
 
 
 @pytest.mark.parametrize("act", sorted(ACTS.keys() - {"roster_installed", "packs_installed", "session_started"}))

@@ -22,8 +22,6 @@ from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Ending, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from governance.deployment.support import Site

@@ -6,14 +6,22 @@ import contextlib
 import glob
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from lfr_kernel.governance.errors import KeyFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["clear_left_over", "destroy_file", "is_destroyed", "read_secret", "sync_folder", "write_whole"]
+__all__ = [
+    "clear_left_over",
+    "destroy_file",
+    "is_destroyed",
+    "read_secret",
+    "replace_secret",
+    "sync_folder",
+    "write_whole",
+]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 BLOCK = 1 << 20
@@ -40,6 +48,15 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             beside.unlink()
         raise
     sync_folder(path.parent)
+
+
+def replace_secret(path: Path, data: bytes) -> None:
+    """Write a secret as `write_whole` does, and overwrite the one before, if there was one."""
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(path.open("r+b")) if path.exists() else None
+        write_whole(path, data)
+        if before is not None:
+            _zero(before)
 
 
 def clear_left_over(folder: Path, name: str | None = None) -> None:
@@ -138,11 +155,7 @@ def destroy_file(path: Path) -> bool:
 def _overwrite(path: Path) -> bool:
     try:
         with path.open("r+b") as file:
-            left = os.fstat(file.fileno()).st_size
-            while left > 0:
-                left -= file.write(bytes(min(left, BLOCK)))
-            file.flush()
-            os.fsync(file.fileno())
+            _zero(file)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -153,6 +166,14 @@ def _overwrite(path: Path) -> bool:
         ) from error
     _remove(path)
     return True
+
+
+def _zero(file: IO[bytes]) -> None:
+    left = os.fstat(file.fileno()).st_size
+    while left > 0:
+        left -= file.write(bytes(min(left, BLOCK)))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _remove(path: Path) -> None:
