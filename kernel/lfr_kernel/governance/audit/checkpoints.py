@@ -88,8 +88,8 @@ def _destroy(keyring: Keyring, number: int) -> None:
     except OSError as error:
         raise KeyFileError(
             f"{keyring.folder}: the key of checkpoint {number} cannot be destroyed ({error.strerror or error}), so "
-            "that whoever finds it could sign that checkpoint anew; the log itself was written. Make the folder writable and "
-            "start again: it is tried at each start"
+            "that whoever finds it could sign that checkpoint anew; the log itself was written. Make the folder "
+            "writable and start again: it is tried at each start"
         ) from error
 
 
