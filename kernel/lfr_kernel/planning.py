@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from msgspec import structs
 from lfr_kernel.governance.deployment.plan import Plan
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.rules import load_pack, tightened
-from lfr_kernel.profile import parse_profile
+from lfr_kernel.profile import decode_profile, parse_profile
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.rules import LoadedPack
@@ -69,7 +68,7 @@ def plan_of(profile: Profile, path: Path, registry: Registry) -> Plan:
     section = governance_of(profile)
     content = path.read_bytes()
     # What runs has to be what is digested, so these very bytes are read again.
-    data = tomllib.loads(content.decode("utf-8-sig"))
+    data = decode_profile(content, str(path))
     again, _ = parse_profile(data, registry, source=str(path), here=path.resolve().parent)
     if again != profile:
         raise RefusedError(f"{path} was changed while it was read: start again")

@@ -43,6 +43,7 @@ __all__ = [
     "SinkSection",
     "StageSection",
     "WatchlistSection",
+    "decode_profile",
     "load_profile",
     "parse_profile",
     "read_profile",
@@ -94,18 +95,25 @@ def load_profile(path: Path, registry: Registry) -> tuple[Profile, Redactor]:
 def read_profile(path: Path) -> dict[str, Any]:
     """Return what the TOML parser makes of a profile, for `parse_profile`. Raises ProfileError if it is no TOML."""
     try:
-        # Some editors put a byte order mark before the text.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        reason = f"expected UTF-8 text, got something else from byte {error.start}; is it TOML?"
-    except ValueError as error:
-        reason = f"expected TOML, got a syntax error: {error}"
+        return decode_profile(path.read_bytes(), str(path))
     except FileNotFoundError:
         reason = "expected a TOML file, found none there; check the path"
     except OSError as error:
         is_folder = os.path.isdir(path)  # noqa: PTH112  (Path.is_dir raises for some of the same reasons)
         reason = "expected a TOML file, got a folder" if is_folder else f"cannot be read: {error.strerror or error}"
     raise ProfileError(str(path), [reason])
+
+
+def decode_profile(content: bytes, source: str) -> dict[str, Any]:
+    """Return what the TOML parser makes of the bytes of a profile. Raises ProfileError if they are no TOML."""
+    try:
+        # Some editors put a byte order mark before the text.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        reason = f"expected UTF-8 text, got something else from byte {error.start}; is it TOML?"
+    except ValueError as error:
+        reason = f"expected TOML, got a syntax error: {error}"
+    raise ProfileError(source, [reason])
 
 
 def parse_profile(data: dict[str, Any], registry: Registry, *, source: str, here: Path) -> tuple[Profile, Redactor]:

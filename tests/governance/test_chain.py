@@ -153,9 +153,12 @@ def test_an_audit_that_was_never_founded_has_no_checkpoints(tmp_path: Path) -> N
             anchor_of(database)
 
 
-def test_a_key_that_cannot_be_destroyed_is_said_and_tried_again(log: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyFileError("Permission denied")])
+def test_a_key_that_cannot_be_destroyed_is_said_and_tried_again(
+    log: Logbook, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
     def refuse(_self: Keyring, _name: str) -> bool:
-        raise PermissionError(13, "Permission denied")
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(Keyring, "destroy", refuse)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -388,3 +390,28 @@ def test_two_processes_may_have_a_vault_open(found_vault: FoundVault) -> None:
     vault, force = found_vault()
     with force.open(vault.folder) as other:
         assert other.installation == vault.installation
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks as Linux is asked")
+@pytest.mark.parametrize("command", [("installation", "show"), ("session", "show", "--vault"), ("audit", "show")])
+def test_no_command_that_opens_a_vault_can_be_dumped(force: Force, tmp_path: Path, command: tuple[str, ...]) -> None:
+    folder = force.found(tmp_path / "vault")
+    where = () if command[0] == "audit" else (str(folder),)
+    question = """
+import ctypes, sys
+from lfr_kernel.governance.vault import Vault
+from lfr_kernel.governance.audit.database import Database
+first = Database.__init__
+def note(*arguments, **more):
+    print("dumpable", ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), file=sys.stderr)
+    return first(*arguments, **more)
+Database.__init__ = note
+from lfr_kernel.cli import script
+script()
+"""
+    arguments = (*command, *where, *(("--vault", str(folder)) if command[0] == "audit" else ()))
+    ran = subprocess.run(  # noqa: S603  (our own command)
+        [sys.executable, "-c", question, *arguments], check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "dumpable 0" in ran.stderr

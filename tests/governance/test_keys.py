@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
 from lfr_kernel.governance.errors import KeyFileError, SealError, SignatureError
-from lfr_kernel.governance.keys import sealing
+from lfr_kernel.governance.keys import files, sealing
 from lfr_kernel.governance.keys.envelopes import read_envelope, write_envelope
 from lfr_kernel.governance.keys.files import destroy_file, read_secret, write_whole
 from lfr_kernel.governance.keys.keyring import Keyring
@@ -207,6 +208,44 @@ def test_a_destroyed_file_is_overwritten_first(tmp_path: Path) -> None:
     assert not destroy_file(path)
 
 
+def _refuse_to_sync(patch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    patch.setattr(os, "fsync", fail)
+    patch.setattr(files, "sync_folder", lambda _: None)
+
+
+def test_what_cannot_be_overwritten_is_removed_all_the_same_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, left = tmp_path / "a.key", tmp_path / ".a.key.17.tmp"
+    for one in (path, left):
+        one.write_bytes(b"secret")
+    _refuse_to_sync(monkeypatch)
+    with pytest.raises(
+        KeyFileError,
+        match=r"\.a\.key\.17\.tmp was removed, but could not be overwritten before: Input/output error; overwr",
+    ):
+        destroy_file(path)
+    assert list(tmp_path.iterdir()) == []
+    assert not destroy_file(path)
+
+
+def test_what_cannot_be_removed_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.key"
+    path.write_bytes(b"secret")
+
+    def fail(_: Path, *, missing_ok: bool) -> None:
+        assert missing_ok
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(type(path), "unlink", fail)
+    with pytest.raises(KeyFileError, match=r"a\.key could not be removed: Read-only file system; remove it yourself"):
+        destroy_file(path)
+    assert path.read_bytes() == bytes(6)
+
+
 def test_what_a_crash_left_of_a_secret_is_destroyed_with_it(tmp_path: Path) -> None:
     path, left, link = tmp_path / "a.key", tmp_path / ".a.key.17.tmp", tmp_path / "link"
     other = tmp_path / ".ab.key.17.tmp"
@@ -241,6 +280,15 @@ def test_a_keyring_keeps_each_key_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert not ring.destroy("deployment-1")
     with pytest.raises(KeyFileError, match=r"deployment-1\.key: No such file"):
         ring.get("deployment-1")
+
+
+def test_of_a_key_that_another_one_takes_the_place_of_nothing_is_left(tmp_path: Path) -> None:
+    ring = Keyring(tmp_path)
+    ring.put("deployment-1", b"sealed to whoever was there then")
+    (tmp_path / "link").hardlink_to(tmp_path / "deployment-1.key")
+    ring.put("deployment-1", b"sealed to the present ones")
+    assert (tmp_path / "link").read_bytes() == bytes(32)
+    assert ring.get("deployment-1") == b"sealed to the present ones"
 
 
 @pytest.mark.parametrize("name", ["", "../signing", "a/b", "a.b"])

@@ -72,6 +72,15 @@ def test_a_link_that_goes_by_such_a_name_is_not_followed(tmp_path: Path, dead: i
     assert (tmp_path / "mine").read_bytes() == b"kept"
 
 
+@needs_posix
+def test_what_somebody_else_left_is_left_to_them(tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / f".a.key.{dead}.tmp"
+    theirs.write_bytes(b"kept")
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (theirs, os.W_OK))
+    clear_left_over(tmp_path)
+    assert theirs.read_bytes() == b"kept"
+
+
 @pytest.fixture
 def listed(tmp_path: Path) -> ListFile:
     return a_list(tmp_path / "list.lfrlist", [a_row("ada")])

@@ -15,7 +15,7 @@ from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
 from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError, SignatureError
 from lfr_kernel.governance.installation import update_installation
-from lfr_kernel.governance.keys.signing import Envelope, key_id, sign, verify
+from lfr_kernel.governance.keys.signing import Envelope, key_id, verify
 from lfr_kernel.governance.people.keyfiles import Person, new_person, open_as, read_public, seal_to_operators
 from lfr_kernel.governance.people.sessions import end_session, hand_over, open_session, show_sessions, start_session
 from lfr_kernel.governance.people.shift import Lock, state_of
@@ -396,43 +396,6 @@ def test_a_new_role_counts_at_once_and_one_that_was_taken_away_no_more(found_vau
     do(vault, "list_reviewed", dee)
     with pytest.raises(RefusedError, match="deployment_opened needs the role operator, and dee is reviewer"):
         do(vault, "deployment_opened", dee)
-
-
-def test_a_session_for_one_deployment_serves_no_other(found_vault: FoundVault) -> None:
-    vault, force = found_vault()
-    dee = force.session(vault, "dee", deployment=7)
-    do(vault, "deployment_opened", dee, deployment=7)
-    with pytest.raises(
-        RefusedError, match="the session of dee is good for deployment 7, and deployment_opened belongs to deployment 8"
-    ):
-        do(vault, "deployment_opened", dee, deployment=8)
-
-
-def test_a_session_of_another_installation_is_refused(found_vault: FoundVault) -> None:
-    vault, force = found_vault()
-    certificate = SessionCertificate(
-        person="dee",
-        key="0" * 64,
-        installation="0" * 32,
-        deployment=None,
-        starts=NOON,
-        ends=NOON + dt.timedelta(hours=1),
-        idle_s=600,
-    )
-    envelope = sign("session-certificate", certificate, force.people["dee"].signer)
-    vault.shifts.keep(envelope, bytes(32), force.clocks())
-    with pytest.raises(
-        RefusedError, match=r"the session of dee is certified for dee at installation 0{32}, not for this"
-    ):
-        open_session(vault, "dee")
-
-
-def test_a_session_that_somebody_certified_for_another_is_refused(found_vault: FoundVault) -> None:
-    vault, force = found_vault()
-    certificate = msgspec.structs.replace(force.session(vault, "ben").certificate, person="dee")
-    vault.shifts.keep(sign("session-certificate", certificate, force.people["ben"].signer), bytes(32), force.clocks())
-    with pytest.raises(SignatureError, match="this session-certificate is not signed by key"):
-        open_session(vault, "dee")
 
 
 def test_nobody_on_shift_is_refused(found_vault: FoundVault) -> None:

@@ -19,6 +19,7 @@ from lfr_kernel.governance.audit import verifier
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import Result, verify
 from lfr_kernel.governance.keys.signing import KeySigner, sign
+from lfr_kernel.governance.people.roles import ACTS, MACHINE_ACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -304,6 +305,88 @@ def test_what_a_log_is_founded_on_is_signed_by_the_organisation(log: Logbook, fa
 def test_a_log_is_founded_once(log: Logbook) -> None:
     log.act("founded", facts=body_of(log.lines()[0])["facts"])
     assert "`founded` is entry 1, and no other is" in check(log).findings[0]
+
+
+ALONE = {act: str(next(iter(roles))) for act, roles in ACTS.items() if len(roles) == 1}
+"""Acts that take one certain role."""
+
+
+def test_its_table_of_signers_is_that_of_the_roles() -> None:
+    machine = dict.fromkeys(MACHINE_ACTS, "installation")
+    # What the organisation signed may be put in by anybody: its signature is what counts.
+    signed = dict.fromkeys(("roster_installed", "packs_installed"), "anybody")
+    assert {*signed, *ALONE} <= ACTS.keys()
+    assert {**ALONE, **machine, **signed} == verifier.SIGNERS
+
+
+@pytest.mark.parametrize("act", sorted(ACTS.keys() - {"roster_installed", "packs_installed", "session_started"}))
+def test_the_installation_signs_no_act_of_a_person(log: Logbook, act: str) -> None:
+    log.act(act)
+    (finding,) = check(log).findings
+    assert f"({act} by installation: key {body_of(log.lines()[-1])['key']} may not sign it)" in finding
+
+
+@pytest.mark.parametrize("act", sorted(MACHINE_ACTS - {"founded"}))
+def test_a_person_signs_no_act_of_the_installation(log: Logbook, act: str) -> None:
+    log.act(act, log.session("ada"))
+    (finding,) = check(log).findings
+    assert f"({act} by person ada: ada ended it, has another key by now, or not the role installation)" in finding
+
+
+@pytest.mark.parametrize(("act", "role"), sorted(ALONE.items()))
+def test_an_act_that_takes_a_role_is_by_somebody_who_has_it(log: Logbook, act: str, role: str) -> None:
+    others = [one for one in ("list-builder", "reviewer", "authoriser", "operator", "auditor") if one != role]
+    log.act("roster_installed", facts={"roster": log.roster(ada={"roles": others}, bob={"roles": [role]})})
+    ada, bob = log.session("ada"), log.session("bob")
+    log.act(act, bob)
+    assert check(log).findings == []
+    log.act(act, ada)
+    (finding,) = check(log).findings
+    assert finding.endswith(f"({act} by person ada: ada ended it, has another key by now, or not the role {role})")
+
+
+def test_packs_that_are_put_in_are_signed_by_the_organisation(log: Logbook) -> None:
+    ada = log.session("ada")
+    log.act("packs_installed", ada, facts={"packs": sign("packs", {"demo": "1" * 64}, log.organisation)})
+    assert check(log).findings == []
+    log.act("packs_installed", ada, facts={"packs": sign("packs", {"demo": "2" * 64}, ada)})
+    (finding,) = check(log).findings
+    assert f"(packs_installed by person ada: its packs is not signed by {log.root})" in finding
+
+
+def test_a_session_signs_nothing_after_its_end_and_is_not_started_again(log: Logbook) -> None:
+    ada = log.session("ada")
+    start = body_of(log.lines()[-1])["facts"]
+    log.act("authorised", ada)
+    log.act("session_ended", ada)
+    assert check(log).findings == []
+    log.act("authorised", ada)
+    (finding,) = check(log).findings
+    assert "(authorised by person ada: ada ended it, has another key by now, or not the role authoriser)" in finding
+    log.act("session_started", ada, facts=start)
+    log.act("authorised", ada)
+    assert len(check(log).findings) == 3
+
+
+def test_somebody_elses_end_is_not_ones_own(log: Logbook) -> None:
+    ada, bob = log.session("ada"), log.session("bob")
+    log.act("session_ended", bob)
+    log.act("authorised", ada)
+    log.act("authorised", log.session("bob"))
+    assert check(log).findings == []
+
+
+def test_a_session_that_a_key_certified_which_was_replaced_signs_nothing_more(log: Logbook) -> None:
+    ada = log.session("ada")
+    log.people["ada"] = KeySigner("person ada", os.urandom(32))
+    log.act("roster_installed", facts={"roster": log.roster()})
+    log.act("authorised", log.session("ada"))
+    assert check(log).findings == []
+    log.act("authorised", ada)
+    (finding,) = check(log).findings
+    assert finding.endswith(
+        "(authorised by person ada: ada ended it, has another key by now, or not the role authoriser)"
+    )
 
 
 def test_an_anchor_of_another_installation_and_one_that_cannot_be_read(log: Logbook) -> None:

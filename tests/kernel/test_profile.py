@@ -380,10 +380,10 @@ def test_a_file_without_permission(registry: Registry, tmp_path: Path) -> None:
 
 
 def test_a_file_that_the_system_refuses(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> str:
+    def refuse(*_: object, **__: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(ProfileError, match=r"yard\.toml: cannot be read: Permission denied"):
         load_profile(tmp_path / "yard.toml", registry)
 

@@ -124,6 +124,14 @@ def test_in_another_boot_only_the_wall_clock_can_say_when_it_ends() -> None:
     assert standing(at(2 * HOUR, 0, "b"), at(MINUTE, MINUTE)) is Standing.ENDED
 
 
+def test_after_a_restart_a_clock_that_is_set_back_prolongs_nothing_before_the_term_is_tied_to_this_boot() -> None:
+    last = at(HOUR, 0, "b")
+    assert standing(at(0, HOUR - 1, "b"), last) is Standing.IN_FORCE
+    assert standing(at(0, HOUR, "b"), last) is Standing.ENDED
+    # What was certain in another boot says nothing of how much time has passed since.
+    assert standing(at(HOUR, HOUR, "c"), last) is Standing.IN_FORCE
+
+
 def test_where_no_boot_id_is_told_the_doubt_is_against_whoever_asks() -> None:
     term = msgspec.structs.replace(TERM, anchored=at(0, 0, UNKNOWN_BOOT))
     last = at(HOUR, HOUR, UNKNOWN_BOOT)
@@ -309,6 +317,8 @@ class AuthorityMachine(RuleBasedStateMachine):
         self.passed = 0
         """Nanoseconds that the machine was on, or suspended, since the authorisation: what no one can tamper with."""
         self.passed_in_boot = 0
+        self.certain_ns = 0
+        """By the latest look of this boot that was believed: what time it was when the machine was started."""
         self.term = Term(starts_ns=NOON - HOUR, ends_ns=NOON + HOUR, anchored=self.now)
         self.authorised_ns = HOUR
         self.stage = advance(None, Event.AUTHORISE, authority="EX/1")
@@ -333,6 +343,8 @@ class AuthorityMachine(RuleBasedStateMachine):
             self.term = tied(self.term, now)
             self.in_force_at.setdefault(self.boots, []).append(self.passed_in_boot)
         self.last = remember(self.last, now, tolerance_s=TOLERANCE_S)
+        if self.last.boot_id == now.boot_id:
+            self.certain_ns = max(self.certain_ns, self.last.utc_ns - self.passed_in_boot)
         if (mark := due_warning(self.term, now, self.given)) is not None:
             self.given.add(mark)
             self.warned[self.term.ends_ns, mark] += 1
@@ -368,6 +380,7 @@ class AuthorityMachine(RuleBasedStateMachine):
     def reboot(self, off_s: int, moved_s: int) -> None:
         self.wall += (off_s + moved_s) * S
         self.boot, self.boots, self.passed_in_boot, self.is_synchronised = S, self.boots + 1, 0, False
+        self.certain_ns = 0
 
     @rule(event=st.sampled_from(Event), minutes=st.sampled_from([1, 20]))
     def do(self, event: Event, minutes: int) -> None:
@@ -391,6 +404,11 @@ class AuthorityMachine(RuleBasedStateMachine):
             assert self.wall < self.term.ends_ns
             assert self.wall >= self.term.starts_ns
             assert self.boots > 0 or self.passed < self.authorised_ns
+
+    @invariant()
+    def it_is_never_in_force_after_its_time_by_what_was_certain_once(self) -> None:
+        if stand(self.term, self.now, self.last, tolerance_s=TOLERANCE_S) is Standing.IN_FORCE:
+            assert self.certain_ns + self.passed_in_boot < self.term.ends_ns
 
     @invariant()
     def in_all_boots_together_it_is_in_force_no_longer_than_was_authorised(self) -> None:

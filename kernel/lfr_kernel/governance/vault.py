@@ -16,7 +16,7 @@ from lfr_kernel.governance.audit.database import Database, note_recovery
 from lfr_kernel.governance.errors import RefusedError, SignatureError
 from lfr_kernel.governance.keys.files import clear_left_over
 from lfr_kernel.governance.keys.keyring import Keyring
-from lfr_kernel.governance.keys.signing import Envelope, KeySigner
+from lfr_kernel.governance.keys.signing import Envelope, KeySigner, key_id
 from lfr_kernel.governance.people.organisation import Organisation
 from lfr_kernel.governance.people.roles import MACHINE_ACTS, require, require_good
 from lfr_kernel.governance.people.shift import ShiftFolder
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.keys.keyring import Sealer
     from lfr_kernel.governance.keys.signing import Signer
-    from lfr_kernel.governance.people.statements import Certificate, Member, Packs, Roster
+    from lfr_kernel.governance.people.statements import Certificate, Member, Packs, Roster, SessionCertificate
 
 __all__ = ["DATABASE", "KEYS", "SEALING", "SESSIONS", "SIGNING", "Vault"]
 
@@ -153,6 +153,15 @@ class Vault:
         require_good(member, self.wall_time())
         return member
 
+    def has_ended(self, certificate: SessionCertificate) -> bool:
+        """Return whether the chain has the end of a session: its key may have been copied before it was destroyed."""
+        key = key_id(bytes.fromhex(certificate.key))
+        return bool(
+            self.database.query(
+                "SELECT 1 FROM entries WHERE act = 'session_ended' AND json_extract(body, '$.key') = ? LIMIT 1", (key,)
+            )
+        )
+
     def wall_time(self) -> dt.datetime:
         """Return the time for judging what expires, in whole seconds: rounded up, so that nothing lives too long."""
         return moment(self.clocks().utc_ns + 999_999_999)
@@ -189,6 +198,8 @@ class Vault:
                     f"session: lfr-kernel session end --as {member.name}, and start another with the new key"
                 )
             require(act, member)
+            if self.has_ended(by.certificate):
+                raise RefusedError(f"the session of {member.name} was ended meanwhile: nothing more is signed with it")
             bound = by.certificate.deployment
             if bound is not None and deployment != bound and act not in SESSION_ACTS:
                 belongs = "no deployment" if deployment is None else f"deployment {deployment}"

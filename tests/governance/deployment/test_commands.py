@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ from governance.deployment.support import HOUR, LIVE, MODEL, Letters, Site, look
 from governance.lists.support import a_row
 from lfr_kernel.governance.audit.anchors import Anchor
 from lfr_kernel.governance.deployment.governed import Governed
+from lfr_kernel.governance.deployment.register import end
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
 from lfr_kernel.governance.keys.signing import Envelope, verify
+from lfr_kernel.governance.people.keyfiles import write_key
 from lfr_kernel.governance.people.packs import read_pack
 from lfr_kernel.governance.people.sessions import end_session
 from lfr_kernel.governance.standing import Stage
@@ -101,7 +104,7 @@ def office(
     tmp_path: Path, found_vault: FoundVault, lfr: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Office]:
     vault, force = found_vault(packs=[PACK])
-    for module in ("authority", "recall", "check", "run"):
+    for module in ("authority", "recall", "check", "run", "session"):
         monkeypatch.setattr(f"lfr_kernel.cli.{module}.read_clocks", force.clocks)
     monkeypatch.setenv("COLUMNS", "200")
     folder = tmp_path / "office"
@@ -334,3 +337,72 @@ def test_a_live_camera_is_no_file(office: Office) -> None:
     office.opened.append(Governed(vault, plan_of(profile, office.profile, registry), office.opener(vault)))
     with pytest.raises(PermissionError, match="gate would open a live camera, and pack demo plays files only"):
         office.opened[-1].issue("authority", LIVE)
+
+
+def _write_key(office: Office, name: str) -> tuple[object, ...]:
+    """Write somebody's key file; return how it is given."""
+    about = {"holder": "person", **msgspec.to_builtins(office.force.people[name].public)}
+    write_key(office.folder / f"{name}.key", hashlib.sha512(name.encode()).digest(), "secret", about)
+    secret = office.folder / f"{name}.txt"
+    secret.write_text("secret\n", encoding="utf-8")
+    secret.chmod(0o600)
+    return ("--key", office.folder / f"{name}.key", "--passphrase-file", secret)
+
+
+def _command(office: Office, which: str) -> tuple[object, ...]:
+    entry = ("--deployment", 1, "--reason", "found", "--as", "cem")
+    commands: dict[str, tuple[object, ...]] = {
+        "list": ("authority", "list"),
+        "show": ("authority", "show", 1),
+        "start": ("session", "start", "--as", "dee", *_write_key(office, "dee")),
+        "recall": ("watchlist", "recall", office.rows[0].about.entry, *entry),
+    }
+    return (*commands[which], *office.at_vault)
+
+
+@pytest.mark.usefixtures("cheap_scrypt")
+@pytest.mark.parametrize("which", ["list", "show", "start", "recall"])
+@pytest.mark.parametrize("how", ["by its clock", "by a wipe that was cut short"])
+def test_whoever_opens_the_vault_finishes_what_is_over(office: Office, which: str, how: str) -> None:
+    office.sign()
+    office.crash(office.run())
+    end_session(office.vault, "dee")
+    if how == "by its clock":
+        office.clocks.pass_(minutes=60)
+    else:
+        end(office.vault, 1, signer=office.signers["ada"], why="closed")
+    key = office.vault.keyring.folder / "deployment-000001.key"
+    assert key.exists()
+    result = office.lfr(*_command(office, which))
+    assert result.code == (2 if which == "recall" else 0), result  # nobody is taken off a list that is gone
+    assert (office.deployment().stage, key.exists()) == (Stage.CLOSED, False)
+    assert office.receipt().why == ("clock" if how == "by its clock" else "closed")
+
+
+@pytest.mark.usefixtures("cheap_scrypt")
+@pytest.mark.parametrize("which", ["list", "show", "start"])
+def test_while_a_kernel_runs_they_leave_that_to_it(office: Office, which: str) -> None:
+    office.sign()
+    governed = office.run()
+    end_session(office.vault, "dee")
+    end(office.vault, 1, signer=office.signers["ada"], why="closed")
+    office.ok(*_command(office, which))
+    assert office.deployment().stage is Stage.ENDING
+    assert look(governed).is_ending
+
+
+def test_destroy_keys_needs_no_database_that_works_and_no_session(office: Office) -> None:
+    office.sign()
+    office.crash(office.run())
+    office.vault.close()
+    database = office.vault.folder / "vault.db"
+    good = database.read_bytes()
+    database.write_bytes(b"\xff" * 4096)
+    assert office.lfr("authority", "list", *office.at_vault).code == 1
+    assert office.lfr("authority", "destroy-keys", *office.at_vault).code != 0  # nobody said yes
+    assert (office.vault.keyring.folder / "deployment-000001.key").exists()
+    assert office.ok("authority", "destroy-keys", "--yes", *office.at_vault) == "keys destroyed: 1\n"
+    assert list(office.vault.keyring.folder.glob("deployment-*")) == []
+    database.write_bytes(good)
+    shown = json.loads(office.ok("authority", "list", *office.at_vault, "--json"))
+    assert (shown[0]["stage"], shown[0]["why"], shown[0]["ending"]) == ("closed", "key_gone", "failed")

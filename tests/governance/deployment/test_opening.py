@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -18,17 +15,13 @@ from lfr_kernel.governance.deployment.opening import working_copy
 from lfr_kernel.governance.deployment.register import end, recall
 from lfr_kernel.governance.deployment.wiping import settle
 from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError
-from lfr_kernel.governance.installation import update_installation
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.lists.framing import ListFileError
-from lfr_kernel.governance.people.keyfiles import open_as, write_key
 from lfr_kernel.governance.people.sessions import end_session
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Ending, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from governance.deployment.support import Site
@@ -307,59 +300,3 @@ def test_a_key_that_goes_between_permit_and_list_is_an_error(site: Site) -> None
     kept(site).unlink()
     with pytest.raises(KeyFileError, match=r"deployment-000001\.key: No such file or directory"):
         governed.open_list(MODEL, Letters())
-
-
-@pytest.fixture
-def keyfile(site: Site, tmp_path: Path, cheap_scrypt: None) -> Callable[[str], Path]:
-    """Return how somebody's key file is made, under the passphrase `secret`."""
-    del cheap_scrypt
-
-    def make(name: str) -> Path:
-        about = {"holder": "person", **msgspec.to_builtins(site.force.people[name].public)}
-        write_key(tmp_path / f"{name}.key", hashlib.sha512(name.encode()).digest(), "secret", about)
-        return tmp_path / f"{name}.key"
-
-    return make
-
-
-def test_a_deployment_that_waits_for_an_operator_goes_on_with_one(site: Site, keyfile: Callable[[str], Path]) -> None:
-    plan = site.plan(start="operator-unlock")
-    governed = site.running(plan)
-    assert governed.listed is not None
-    site.crash(governed)
-    assert set(msgspec.json.decode(kept(site).read_bytes())["operators"]) == {"dee"}
-    with pytest.raises(
-        RefusedError,
-        match=r'deployment 1 waits for an operator, as its profile says \(start = "operator-unlock"\): start it with -',
-    ):
-        opened(site, plan)
-    site.opened.pop().close()
-    with pytest.raises(RefusedError, match=r"this was sealed to dee, and the key file .*eva\.key is eva's"):
-        opened(site, plan, unlock=partial(open_as, keyfile("eva"), "secret"))
-    site.opened.pop().close()
-    with pytest.raises(SealError):
-        opened(site, plan, unlock=partial(open_as, keyfile("dee"), "wrong"))
-    site.opened.pop().close()
-    assert len(site.acts("capture_started")) == 1
-    again = opened(site, plan, unlock=partial(open_as, keyfile("dee"), "secret"))
-    assert again.listed is not None
-    assert again.listed.persons == ("ada", "bob")
-
-
-def test_a_key_that_cannot_be_read_is_an_error(site: Site) -> None:
-    plan = site.plan(start="operator-unlock")
-    site.crash(site.running(plan))
-    kept(site).write_bytes(b"{")
-    with pytest.raises(SealError, match="the key of deployment 1 cannot be read"):
-        opened(site, plan, unlock=lambda _sealed, _purpose: b"")
-
-
-def test_to_nobody_nothing_is_sealed(site: Site) -> None:
-    plan = site.plan(start="operator-unlock")
-    site.authorise(plan)
-    site.clocks.pass_(minutes=1)
-    roster = site.force.roster(2, issued=site.now, dee={"revoked": site.now + HOUR})
-    update_installation(site.vault, site.signers["eva"], roster=roster)
-    with pytest.raises(RefusedError, match="expected an operator on the roster to seal this to, found none"):
-        opened(site, plan)
-    assert site.deployment().stage is Stage.AUTHORISED

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from governance.deployment.support import HOUR, look, set_clock
+from governance.deployment.support import HOUR, set_clock
 from governance.lists.support import DIMENSION, MODEL, a_row, a_template
-from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.register import end, extended, recall
-from lfr_kernel.governance.deployment.warden import ASK_S, WRITE_S, Warden
+from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, WRITE_S, Warden
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.standing import Ending, Stage
 from lfr_kernel.messages import Recall, Receipt, Relist, Wipe
@@ -147,6 +146,67 @@ async def test_an_index_that_does_not_answer_is_restarted_since_it_loads_the_lis
     assert watch.index.restarts == 2
     assert watch.events == ["index_restarted", "entry_withdrawn"] * 2
     assert "did not answer" in watch.logged[0][1]["why"]
+
+
+def a_crowd(site: Site) -> None:
+    site.rows = [a_row(f"p{number}", number) for number in range(MOST_SINGLE + 3)]
+
+
+async def test_many_who_are_taken_off_at_once_restart_the_index_once(site: Site) -> None:
+    a_crowd(site)
+    watch, plugin = Watch(site, site.running()), NumpyIndex()
+    host = a_host(watch, plugin)
+    async with run_actor(host, clock=watch.clock) as index, watch.on_watch():
+        watch.warden.index = address = Restarts(index._system.address("index"))  # type: ignore[assignment]
+        assert len(plugin) == MOST_SINGLE + 3
+        for number in range(MOST_SINGLE + 1):
+            take_off(site, number)
+        await watch.clock.advance(1)
+        assert (len(plugin), host.facts().entries) == (2, 2)
+        assert (address.asked, address.restarts) == (0, 1)
+    assert watch.logged == [("entries_withdrawn", {"entries": MOST_SINGLE + 1})]
+
+
+async def test_as_many_as_can_be_are_taken_off_one_by_one(site: Site) -> None:
+    a_crowd(site)
+    watch = Watch(site, site.running())
+    async with watch.on_watch():
+        for number in range(MOST_SINGLE):
+            take_off(site, number)
+        await watch.clock.advance(0.5)
+    assert len(watch.index.asked) == MOST_SINGLE
+    assert watch.index.restarts == 0
+
+
+async def test_who_is_recalled_between_the_opening_and_the_first_look_is_never_in_the_index(site: Site) -> None:
+    watch, plugin = Watch(site, site.running()), NumpyIndex()
+    host = a_host(watch, plugin)
+    take_off(site, 2)
+    async with watch.on_watch(), run_actor(host, clock=watch.clock) as index:
+        watch.warden.index = index._system.address("index")
+        assert (len(plugin), host.facts().entries) == (1, 1)
+        assert nearest(plugin, a_template(3)) < 0.6
+        await watch.clock.advance(1)
+        assert len(plugin) == 1
+    assert watch.listed.persons == ("ada", "bob")
+    assert len(watch.listed) == 1
+    assert watch.logged == []
+
+
+class Restarts:
+    """An address that counts."""
+
+    def __init__(self, address: Any) -> None:
+        self._address = address
+        self.asked = self.restarts = 0
+
+    async def ask(self, request: Any, *, deadline_s: float) -> Any:
+        self.asked += not isinstance(request, Wipe)
+        return await self._address.ask(request, deadline_s=deadline_s)
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self._address.restart()
 
 
 def a_host(watch: Watch, plugin: NumpyIndex) -> IndexHost:
@@ -369,44 +429,3 @@ async def test_an_entry_that_expires_leaves_the_index(site: Site) -> None:
         site.clocks.pass_(minutes=30)
         await watch.clock.advance(0.5)
     assert watch.index.asked == [Recall(person="bob")]
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.is_broken = False
-
-    def deliver(self, line: str) -> None:
-        if self.is_broken:
-            raise OSError("no paper")
-        self.lines.append(line)
-
-
-async def test_anchors_leave_the_machine_and_wait_while_a_sink_fails(site: Site) -> None:
-    governed, clock, sink = site.running(), VirtualClock(), Sink()
-    governed.anchors, logged = {"printer": sink}, []
-    host = AnchorHost(governed, InlineLane(), log=lambda event, **facts: logged.append((event, facts)))
-    async with run_actor(host, clock=clock):
-        await clock.advance(5)
-        assert len(sink.lines) == 1
-        assert site.vault.database.pending("anchor") == []
-        sink.is_broken = True
-        site.clocks.pass_(minutes=15)
-        look(governed)
-        await clock.advance(20)
-        assert logged == [("anchor_not_delivered", {"problem": "anchor sink printer: OSError: no paper"})]
-        sink.is_broken = False
-        await clock.advance(5)
-    assert len(sink.lines) == 2
-
-
-async def test_a_sink_of_anchors_that_hangs_is_tried_again(site: Site) -> None:
-    governed, clock, sink = site.running(), VirtualClock(), Sink()
-    governed.anchors, logged = {"printer": sink}, []
-    lane = InlineLane(hang_at=[1], clock=clock)
-    host = AnchorHost(governed, lane, log=lambda event, **facts: logged.append((event, facts)))
-    async with run_actor(host, clock=clock):
-        await clock.advance(60)
-    assert [event for event, _ in logged] == ["anchor_not_delivered"]
-    assert "was told to hang" in logged[0][1]["problem"]
-    assert len(sink.lines) == 1

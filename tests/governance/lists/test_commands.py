@@ -8,13 +8,14 @@ import shutil
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 import pytest
 
 from governance.lists.support import BUILDER, INSTALLATION, MODEL, NOW, a_list, a_row, cells, facts, write_manifest
 from governance.vaults import PEOPLE
 from lfr_kernel.cli import main
-from lfr_kernel.governance.errors import RefusedError, SignatureError
+from lfr_kernel.governance.errors import AuditError, RefusedError, SignatureError
 from lfr_kernel.governance.lists.acts import review_list, verify_people
 from lfr_kernel.governance.lists.file import ListFile, write_list
 from lfr_kernel.governance.people.packs import read_pack
@@ -138,6 +139,68 @@ def test_a_list_is_built_sampled_reviewed_and_verified(built: Site) -> None:
     assert (sampled[0], sampled[1]["n"], sampled[1]["findings"]) == ("list_sampled", 3, {"ok": 2, "wrong-category": 1})
     assert list(sampled[1]["entries"].values()) == ["wrong-category"]
     assert (reviewed[0], reviewed[1]["questioned"], reviewed[1]["expired"]) == ("list_reviewed", 0, 0)
+
+
+def _asks(site: Site) -> tuple[tuple[object, ...], ...]:
+    at_vault = ("--vault", site.vault.folder, "--as")
+    return (
+        ("review", site.out, *at_vault, "cem"),
+        ("sample", site.out, *at_vault, "fay"),
+        ("sample", site.out, "--sheet", site.folder / "s.csv", *at_vault, "fay"),
+    )
+
+
+@pytest.fixture
+def questioned(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A list of two people who resemble each other, about whom a review therefore asks."""
+    monkeypatch.setattr("lfr_kernel.governance.lists.review.DUPLICATE_AT", -1.0)
+    code, _, err = site.build([cells("obama", "obama.jpg"), cells("collins", "collins.jpg")])
+    assert code == 0, err
+    return site
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_rows_are_shown_once_the_audit_says_so_also_if_nothing_comes_of_it(
+    questioned: Site, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    site, known = questioned, []
+    shown = ListFile._place
+
+    def note(listed: ListFile, index: int) -> Any:
+        known.append(site.acts()[-1][0])
+        return shown(listed, index)
+
+    def abort(*_: object, **__: object) -> None:
+        raise click.Abort
+
+    monkeypatch.setattr(ListFile, "_place", note)
+    monkeypatch.setattr("lfr_kernel.cli.watchlist.click.confirm", abort)
+    monkeypatch.setattr("lfr_kernel.cli.watchlist_sample.click.prompt", abort)
+    code, out, err = site(*_asks(site)[which])
+    if which == 2:
+        assert code == 0, err
+        assert "obama" in (site.folder / "s.csv").read_text(encoding="utf-8")
+    else:
+        assert code == 130
+        assert "obama" in out + err
+    assert known == ["list_consulted"] * 2
+    assert [(act, facts.get("n")) for act, facts in site.acts()] == [("list_built", None), ("list_consulted", 2)]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_rows_are_not_shown_if_the_audit_cannot_say_so(
+    questioned: Site, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AuditError("the disk is full")
+
+    monkeypatch.setattr(type(questioned.vault), "act", fail)
+    code, out, err = questioned(*_asks(questioned)[which])
+    assert code == 1
+    assert "the disk is full" in err
+    assert "obama" not in out + err
+    assert not (questioned.folder / "s.csv").exists()
+    assert [act for act, _ in questioned.acts()] == ["list_built"]
 
 
 def fill_in(path: Path, findings: Mapping[str, str]) -> None:

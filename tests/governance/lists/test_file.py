@@ -235,6 +235,24 @@ def test_reviews_and_samples_lie_in_the_front_and_change_nothing_else(made: List
     assert len(opened(full.path)) == 4
 
 
+@pytest.mark.parametrize("what", ["reviewed", "sampled"])
+def test_the_file_that_a_review_or_a_sample_replaces_no_longer_holds_the_seal(made: ListFile, what: str) -> None:
+    seal = (made._parts.front.seal or "").encode()
+    assert len(seal) > 32
+    with made.path.open("rb") as before:
+        assert seal in before.read()
+        again = (
+            made.reviewed(REVIEWER, a_review(made)) if what == "reviewed" else made.sampled(REVIEWER, a_sample(made))
+        )
+        before.seek(0)
+        left = before.read()
+    assert seal not in left
+    assert left.startswith(bytes(1000))
+    # The new one is another file, and whole.
+    again.verify_public()
+    assert len(opened(made.path)) == len(made)
+
+
 def test_a_review_of_another_list_does_not_count(made: ListFile, tmp_path: Path) -> None:
     other = a_list(tmp_path / "other", [a_row("eve")])
     wrong = made.reviewed(REVIEWER, a_review(other))

@@ -87,9 +87,9 @@ def _destroy(keyring: Keyring, number: int) -> None:
         keyring.destroy(_name(number))
     except OSError as error:
         raise KeyFileError(
-            f"{keyring.folder}: the key of checkpoint {number} cannot be destroyed ({error.strerror}), so that whoever "
-            "finds it could sign that checkpoint anew; the log itself was written. Make the folder writable and start "
-            "again: it is tried at each start"
+            f"{keyring.folder}: the key of checkpoint {number} cannot be destroyed ({error.strerror or error}), so "
+            "that whoever finds it could sign that checkpoint anew; the log itself was written. Make the folder "
+            "writable and start again: it is tried at each start"
         ) from error
 
 

@@ -70,7 +70,7 @@ class _Log:  # what the log has said so far about who may sign; its methods rais
             session = _opened(facts["certificate"], "session-certificate", by) | {"by": by}
             if session["installation"] != self.installation:
                 raise ValueError(f"the session of {name} is for installation {session['installation']}")
-            self.sessions[hashlib.sha256(bytes.fromhex(session["key"])).hexdigest()[:32]] = session
+            self.sessions.setdefault(hashlib.sha256(bytes.fromhex(session["key"])).hexdigest()[:32], session)
 
     def key_for(self, entry: dict[str, Any]) -> bytes:
         by, role, session = "installation", SIGNERS.get(entry["act"]), self.sessions.get(entry["key"])
@@ -83,7 +83,7 @@ class _Log:  # what the log has said so far about who may sign; its methods rais
             by, public = f"person {session['person']}", bytes.fromhex(session["key"])
             person = self.person(session["person"], entry["at"])
             if person["signing"] != session["by"] or role not in (None, "anybody", *person["roles"]):
-                raise ValueError(f"{session['person']} has another key by now, or not the role {role}")
+                raise ValueError(f"{session['person']} ended it, has another key by now, or not the role {role}")
             if not moment(session["starts"]) <= moment(entry["at"]) <= moment(session["ends"]):
                 raise ValueError(f"the session was from {session['starts']} to {session['ends']}, not {entry['at']}")
         if not public or (entry["key"], entry["by"]) != (hashlib.sha256(public).hexdigest()[:32], by):
@@ -101,7 +101,7 @@ class _Log:  # what the log has said so far about who may sign; its methods rais
         try:
             self.learn(entry)
             Ed25519PublicKey.from_public_bytes(self.key_for(entry)).verify(signature, PREFIX + bytes.fromhex(digest))
-            self.sessions.pop(entry["key"] if entry["act"] == "session_ended" else "", None)
+            self.sessions.get(entry["key"] if entry["act"] == "session_ended" else "", {}).update(by="")
             if entry["act"] == "checkpoint":
                 self.checkpoints, self.evolving = self.checkpoints + 1, bytes.fromhex(entry["facts"]["next"])
         except UNREADABLE as error:

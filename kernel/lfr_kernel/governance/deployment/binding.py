@@ -40,8 +40,8 @@ def verify_signed(vault: Vault, deployment: Deployment) -> None:
         RefusedError: the register says something else than was signed.
         SignatureError: nobody who may has signed it.
     """
-    (signed,) = _signed(vault, deployment, "authorised", AUTHORITY, Authorisation) or (None,)
-    if signed is None or signed != deployment.authorisation:
+    signed = deployment.authorisation
+    if _signed(vault, deployment, "authorised", AUTHORITY, Authorisation) != [signed]:
         raise _tampered(deployment, "its authorisation is not the one in the chain")
     document = document_of(vault, deployment)
     ends_ns = document.ends_ns

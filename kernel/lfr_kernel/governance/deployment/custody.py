@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.errors import RefusedError, SealError
+from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.sealing import KEY_BYTES
 from lfr_kernel.governance.people.keyfiles import seal_to_operators
@@ -98,9 +98,13 @@ def take_key(
     by = operator()
     vault.may("deployment_unlocked", by, deployment=deployment.serial)
     name = by.member.name
+    if name not in operators:
+        raise RefusedError(
+            f"the key of deployment {deployment.serial} was sealed before {name} was an operator here: expected "
+            f"{' or '.join(sorted(operators))} to go on with it, who thereby seals it to {name}, too"
+        )
     # Only what was sealed to whoever has the session: the key file has to be the same person's.
-    sealed = {name: base64.b64decode(operators[name])} if name in operators else {}
-    key = unlock(sealed, purpose_of(deployment))
+    key = unlock({name: base64.b64decode(operators[name])}, purpose_of(deployment))
     keep_key(vault, deployment, key, "operator-unlock")
     return Taken(key=key, by=by)
 
@@ -115,9 +119,20 @@ def destroy_keys(folder: Path) -> list[str]:
 
     Args:
         folder: of the vault.
+
+    Raises:
+        KeyFileError: one of them could not be overwritten, or not removed; the others are destroyed all the same.
     """
-    keys = Keyring(folder / KEYS)
-    return [name for name in keys.names() if name.startswith("deployment-") and keys.destroy(name)]
+    keys, failure = Keyring(folder / KEYS), None
+    names = [name for name in keys.names() if name.startswith("deployment-")]
+    for name in names:
+        try:
+            keys.destroy(name)
+        except KeyFileError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return names
 
 
 def destroy_key(vault: Vault, deployment: Deployment) -> None:

@@ -19,10 +19,11 @@ from msgspec import structs
 
 from lfr_kernel.governance.audit.anchors import anchor
 from lfr_kernel.governance.audit.chain import iso_of
+from lfr_kernel.governance.deployment.clockwork import known_time
 from lfr_kernel.governance.deployment.custody import destroy_key, has_key
 from lfr_kernel.governance.deployment.register import deployments, end, find, save, withdrawn
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
-from lfr_kernel.governance.errors import AuditError
+from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, sync_folder
 from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.lists.file import ListFile
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["commitments_of", "folder_of", "receipt_of", "settle", "wipe"]
@@ -129,26 +131,36 @@ def _remove_files(vault: Vault, deployment: Deployment) -> bool:
 
 
 def remove_source(deployment: Deployment) -> bool:
-    """Remove the sealed list from which the working copy was made; return whether it is not where it was any more."""
+    """Remove the sealed list from which the working copy was made; return whether it is not where it was any more.
+
+    What lies there and cannot be read may be the list: nobody claims that it is gone.
+    """
     source = Path(deployment.source)
-    if not deployment.source or not source.exists():
-        return True
     try:
-        is_it = ListFile.open(source).header.id == deployment.list
-    except ListFileError:
-        is_it = _is_broken_off(source)
-    if is_it:
-        with contextlib.suppress(OSError):
-            destroy_file(source)
-    return not is_it or not source.exists()
-
-
-def _is_broken_off(path: Path) -> bool:
-    """Return whether the destruction of a list began: it overwrites from the front, which no list has zeros in."""
-    try:
-        with path.open("rb") as file:
-            return is_destroyed(file.read(len(MAGIC)))
+        if not deployment.source or not source.exists():
+            return True
+        if not _is_list(source, deployment.list):
+            return True
+        destroy_file(source)
     except OSError:
+        with contextlib.suppress(OSError):
+            return not source.exists()
+        return False
+    return True
+
+
+def _is_list(path: Path, list_id: str) -> bool:
+    """Return whether a file is a list, or was: its destruction begins at the front, where no list has zeros.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        if is_destroyed(file.read(len(MAGIC))):
+            return True
+    try:
+        return ListFile.open(path).header.id == list_id
+    except ListFileError:
         return False
 
 
@@ -208,14 +220,22 @@ def settle(vault: Vault) -> list[int]:
 
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
+        KeyFileError: a key could not be overwritten, or not removed; the others were destroyed all the same.
     """
     over: list[tuple[Deployment, str]] = []
+    failure: KeyFileError | None = None
+    last = known_time(vault.database)
     for deployment in deployments(vault.database):
-        why = "" if deployment.stage is Stage.CLOSED else _why_over(vault, deployment)
+        why = "" if deployment.stage is Stage.CLOSED else _why_over(vault, deployment, last)
         if why:
-            # All keys first: where the database cannot be written, nothing after this is done.
-            destroy_key(vault, deployment)
             over.append((deployment, why))
+            # All keys first: where the database cannot be written, nothing after this is done.
+            try:
+                destroy_key(vault, deployment)
+            except KeyFileError as error:
+                failure = failure or error
+    if failure is not None:
+        raise failure
     for deployment, why in over:
         if deployment.stage is not Stage.ENDING:
             end(vault, deployment.serial, signer=None, why=why, failed=deployment.is_capturing)
@@ -224,11 +244,11 @@ def settle(vault: Vault) -> list[int]:
     return [deployment.serial for deployment, _ in over]
 
 
-def _why_over(vault: Vault, deployment: Deployment) -> str:
+def _why_over(vault: Vault, deployment: Deployment, last: Instant | None) -> str:
     """Return why a deployment that is not closed is over; empty if it is not."""
     if deployment.stage is Stage.ENDING:
         return deployment.why
-    if stand(deployment.term, vault.clocks(), None, tolerance_s=UNSTARTED_TOLERANCE_S) is Standing.ENDED:
+    if stand(deployment.term, vault.clocks(), last, tolerance_s=UNSTARTED_TOLERANCE_S) is Standing.ENDED:
         return "clock"
     # A key that is gone while the register says "open": the end was cut short before it could be written.
     return "key_gone" if deployment.stage is Stage.OPEN and not has_key(vault, deployment) else ""

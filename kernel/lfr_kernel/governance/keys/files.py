@@ -6,14 +6,22 @@ import contextlib
 import glob
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from lfr_kernel.governance.errors import KeyFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["clear_left_over", "destroy_file", "is_destroyed", "read_secret", "sync_folder", "write_whole"]
+__all__ = [
+    "clear_left_over",
+    "destroy_file",
+    "is_destroyed",
+    "read_secret",
+    "replace_secret",
+    "sync_folder",
+    "write_whole",
+]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 BLOCK = 1 << 20
@@ -42,6 +50,15 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def replace_secret(path: Path, data: bytes) -> None:
+    """Write a secret as `write_whole` does, and overwrite the one before, if there was one."""
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(path.open("r+b")) if path.exists() else None
+        write_whole(path, data)
+        if before is not None:
+            _zero(before)
+
+
 def clear_left_over(folder: Path, name: str | None = None) -> None:
     """Destroy what processes that died while they wrote a file left beside it: `.NAME.PID.tmp`, after their number.
 
@@ -56,9 +73,9 @@ def clear_left_over(folder: Path, name: str | None = None) -> None:
     for beside in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.tmp"):
         number = beside.name.split(".")[-2]
         # A link may lead anywhere, in a folder that others can write to.
-        if number.isdecimal() and beside.is_file() and not beside.is_symlink() and not _lives(int(number)):
-            with contextlib.suppress(PermissionError):
-                _overwrite(beside)
+        is_draft = number.isdecimal() and beside.is_file() and not beside.is_symlink()
+        if is_draft and not _lives(int(number)) and os.access(beside, os.W_OK):
+            _overwrite(beside)
 
 
 def _lives(process: int) -> bool:
@@ -121,29 +138,46 @@ def destroy_file(path: Path) -> bool:
     Raises:
         KeyFileError: it could not be overwritten before it was removed, or not be removed.
     """
-    for beside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        _overwrite(beside)
-    was_there = _overwrite(path)
+    failure: KeyFileError | None = None
+    was_there = False
+    for one in (*path.parent.glob(f".{glob.escape(path.name)}.*.tmp"), path):
+        try:
+            was_there = _overwrite(one)
+        except KeyFileError as error:
+            was_there, failure = True, failure or error
     if was_there:
         sync_folder(path.parent)
+    if failure is not None:
+        raise failure
     return was_there
 
 
 def _overwrite(path: Path) -> bool:
     try:
         with path.open("r+b") as file:
-            left = os.fstat(file.fileno()).st_size
-            while left > 0:
-                left -= file.write(bytes(min(left, BLOCK)))
-            file.flush()
-            os.fsync(file.fileno())
+            _zero(file)
     except FileNotFoundError:
         return False
     except OSError as error:
-        path.unlink(missing_ok=True)
+        _remove(path)
         raise KeyFileError(
             f"{path} was removed, but could not be overwritten before: {error.strerror}; overwrite the free space of "
             "its disk"
         ) from error
-    path.unlink(missing_ok=True)
+    _remove(path)
     return True
+
+
+def _zero(file: IO[bytes]) -> None:
+    left = os.fstat(file.fileno()).st_size
+    while left > 0:
+        left -= file.write(bytes(min(left, BLOCK)))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"{path} could not be removed: {error.strerror}; remove it yourself") from error

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from lfr_kernel.governance.errors import KeyFileError
-from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, write_whole
+from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, replace_secret
 from lfr_kernel.governance.keys.sealing import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class Keyring:
         return secret
 
     def put(self, name: str, secret: bytes) -> None:
-        """Keep a key under a name, in place of the one before."""
+        """Keep a key under a name, in place of the one before, of which nothing is left."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._path(name), self.sealer.seal(name, secret))
+        replace_secret(self._path(name), self.sealer.seal(name, secret))
 
     def get(self, name: str) -> bytes:
         """Return a key.

@@ -129,9 +129,10 @@ def review_list(vault: Vault, signer: SessionSigner, source: ListFile, *, questi
         expired: rows whose expiry is past.
 
     Raises:
-        RefusedError: the person may not, or has built it.
+        RefusedError: the person may not, or has built it; or it was opened for a deployment.
     """
     vault.may("list_reviewed", signer)
+    _expect_unopened(vault, source)
     expect_another(source, signer)
     header = source.header
     review = Review(
@@ -159,9 +160,10 @@ def sample_list(vault: Vault, signer: SessionSigner, source: ListFile, checked: 
         checked: the rows, and what was found of each.
 
     Raises:
-        RefusedError: the person may not, or no row was checked.
+        RefusedError: the person may not, or no row was checked; or the list was opened for a deployment.
     """
     vault.may("list_sampled", signer)
+    _expect_unopened(vault, source)
     if not checked.n:
         raise RefusedError("no row of the sample was checked: nothing is recorded")
     header = source.header
@@ -200,6 +202,12 @@ def consult(vault: Vault, signer: SessionSigner, source: ListFile, count: int) -
     Raises:
         RefusedError: `signer` may not see any, or the list was opened for a deployment: a copy of it is no list.
     """
+    _expect_unopened(vault, source)
+    with vault.database.transaction() as transaction:
+        vault.act(transaction, "list_consulted", by=signer, facts={"list": source.header.id, "n": count})
+
+
+def _expect_unopened(vault: Vault, source: ListFile) -> None:
     rows = vault.database.query(
         "SELECT serial FROM deployments "
         "WHERE json_extract(body, '$.list') = ? AND json_extract(body, '$.opened_ns') IS NOT NULL",
@@ -210,8 +218,6 @@ def consult(vault: Vault, signer: SessionSigner, source: ListFile, count: int) -
             f"list {source.path} was opened for deployment {rows[0][0]}: what is left of it is a copy, which nobody "
             "may look into; destroy it"
         )
-    with vault.database.transaction() as transaction:
-        vault.act(transaction, "list_consulted", by=signer, facts={"list": source.header.id, "n": count})
 
 
 def verify_people(vault: Vault, source: ListFile) -> None:

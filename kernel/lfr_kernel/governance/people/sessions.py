@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import RefusedError, SignatureError
-from lfr_kernel.governance.keys.signing import KeySigner, key_id, sign, verify
+from lfr_kernel.governance.keys.signing import KeySigner, sign, verify
 from lfr_kernel.governance.people.roles import combined
 from lfr_kernel.governance.people.shift import ends_at, state_of
 from lfr_kernel.governance.people.signer import SessionSigner
@@ -193,7 +193,7 @@ def _verified(vault: Vault, name: str, shift: Shift) -> tuple[Member, SessionCer
     except (RefusedError, SignatureError):
         vault.shifts.destroy(name)
         raise
-    if _has_ended(vault, certificate):
+    if vault.has_ended(certificate):
         vault.shifts.destroy(name)
         raise RefusedError(
             f"the session of {name} was ended, and its key put back: lfr-kernel session start --as {name} --key FILE"
@@ -204,16 +204,6 @@ def _verified(vault: Vault, name: str, shift: Shift) -> tuple[Member, SessionCer
             f"not for this one: lfr-kernel session start --as {name} --key FILE"
         )
     return member, certificate
-
-
-def _has_ended(vault: Vault, certificate: SessionCertificate) -> bool:
-    """Return whether the chain has the end of a session: its key may have been copied before it was destroyed."""
-    key = key_id(bytes.fromhex(certificate.key))
-    return bool(
-        vault.database.query(
-            "SELECT 1 FROM entries WHERE act = 'session_ended' AND json_extract(body, '$.key') = ? LIMIT 1", (key,)
-        )
-    )
 
 
 def _fresh(vault: Vault, person: Person, deployment: int | None) -> _Fresh:
