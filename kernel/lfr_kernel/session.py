@@ -6,6 +6,7 @@ opened is closed and erased in reverse, whatever happens.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import sys
@@ -26,7 +27,7 @@ from lfr_kernel.messages import Biometric
 from lfr_kernel.models import Models
 from lfr_kernel.pipeline import Parts, Pipeline
 from lfr_kernel.plugins import PluginError
-from lfr_kernel.runtime import LfrError, PassingError, SystemClock, ThreadLane, describe
+from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.desk import EvidenceStore
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "Session", "StoppedBeforeStartError", "cores"]
 
 VAULT_S = 30.0
-"""How long the vault may take to write down how a run ended."""
+"""How long anchors may take to leave at the end of a run."""
+UNHURRIED_S = math.inf
+"""What opens, wipes or accounts is waited for: past a deadline it would go on in a thread that nobody waits for."""
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -205,21 +208,21 @@ class Session:
         is_over = self._pipeline is not None and self._pipeline.warden is not None and self._pipeline.warden.is_over
         with anyio.CancelScope(shield=True):
             try:
-                if not is_over:
+                if is_over:
+                    await vault.run(governed.settle, deadline_s=UNHURRIED_S)
+                else:
                     tally = self._pipeline.tally() if self._pipeline else Tally(seen=0, alerts=0)
                     why = "failed" if has_failed else "stopped"
                     # On the vault's lane, where an opening that nobody waits for any more may still be under way.
-                    await vault.run(governed.stopped, why, tally, has_failed, deadline_s=VAULT_S)
+                    await vault.run(governed.stopped, why, tally, has_failed, deadline_s=UNHURRIED_S)
                 for problem in await vault.run(governed.deliver, deadline_s=VAULT_S):
                     self._listener.log("anchor_not_delivered", problem=problem)
             except LfrError as error:
                 # The next start finds a run that did not say how it ended, and says so in the chain.
                 self._listener.log("account_not_closed", error=describe(error))
-            try:
-                await vault.run(governed.close, deadline_s=VAULT_S)
-            except PassingError as error:
-                self._listener.log("vault_not_closed", error=describe(error))
-            vault.close()
+            finally:
+                await vault.run(governed.close, deadline_s=UNHURRIED_S)
+                vault.close()
 
     async def _prepare(self, compute: Lane, vault: Lane | None) -> tuple[Detector, Embedder, Listed]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
@@ -227,7 +230,7 @@ class Session:
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         if self._governed is not None and vault is not None:
             self._governed.anchors = {one.title: self._plugin("anchor", one) for one in self.profile.anchors}
-            self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=LOAD_S)
+            self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=UNHURRIED_S)
             for warning in self._governed.warnings:
                 self._listener.log("authority_incomplete", warning=warning)
         else:
@@ -348,6 +351,7 @@ class Session:
             list=deployment.list,
             warnings=governed.warnings,
             mark=governed.plan.pack.rules.mark,
+            is_over=warden is not None and warden.is_over,
             is_wiped=warden is not None and warden.is_wiped,
         )
 

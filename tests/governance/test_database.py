@@ -242,6 +242,18 @@ def test_two_processes_cannot_fork_the_chain(log: Logbook) -> None:
     assert verify(log.lines(), [], log.root).findings == []
 
 
+def test_it_can_be_opened_while_somebody_appends(log: Logbook) -> None:
+    appending = threading.Thread(target=lambda: [log.act() for _ in range(200)])
+    appending.start()
+    opened = 0
+    while appending.is_alive():
+        with Database(log.database.path, clocks=log.clock):
+            opened += 1
+    appending.join()
+    assert opened > 1
+    assert log.database.head()[0] == 201
+
+
 def test_threads_of_one_process_take_turns(log: Logbook) -> None:
     threads = [threading.Thread(target=lambda: [log.act() for _ in range(20)]) for _ in range(4)]
     for one in threads:

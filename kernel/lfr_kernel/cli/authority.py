@@ -33,6 +33,7 @@ from lfr_kernel.governance.standing import Stage, remaining_s
 from lfr_kernel.governance.vault import Vault
 from lfr_kernel.planning import plan_of, vault_of
 from lfr_kernel.profile import load_profile
+from lfr_kernel.runtime import LfrError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,7 +199,10 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
     with Vault.open(folder, clocks=read_clocks) as vault:
         why = "revoked" if revoke else "closed"
         ended = end(vault, serial, signer=open_session(vault, name), why=why, text=text)
-        closed = settle_unless_running(vault)
+        try:
+            closed = settle_unless_running(vault)
+        except LfrError as error:
+            raise RefusedError(f"deployment {serial} is ending, and its list is NOT wiped yet: {error}") from error
         line = anchor_of(vault.database, vault.installation.installation).line
     console = Console(highlight=False)
     console.print(Text(line), soft_wrap=True)
@@ -208,7 +212,7 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
         )
     else:
         console.print(
-            Text(f"deployment {ended.serial} is ending: the kernel that runs under it stops and wipes its list")
+            Text(f"deployment {ended.serial} is ending: the kernel that runs on this vault wipes its list now")
         )
 
 

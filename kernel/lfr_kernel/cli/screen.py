@@ -218,7 +218,9 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
 
 def _authority(authority: AuthoritySummary) -> str:
     then = "it has ended, and the list was wiped"
-    if not authority.is_wiped:
+    if not authority.is_wiped and authority.is_over:
+        then = "it has ended; its wipe was cut short, and is finished by lfr-kernel authority list or the next start"
+    elif not authority.is_wiped:
         then = f"its list is not wiped: go on, or end it (lfr-kernel authority close {authority.deployment})"
     return f"{authority.id}, from {authority.starts[:16]}Z to {authority.ends[:16]}Z; {then}"
 

@@ -130,8 +130,10 @@ class AuthoritySummary(Struct, frozen=True, kw_only=True):
     """What the authority does not refer to."""
     mark: str
     """What the rule pack has printed on every output."""
+    is_over: bool
+    """Whether it ended while this ran."""
     is_wiped: bool
-    """Whether it has ended, and the list was wiped."""
+    """Whether the list was wiped then, to the last step."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):

@@ -243,7 +243,7 @@ def test_close_leaves_the_wipe_to_the_kernel_that_runs(office: Office) -> None:
     office.sign()
     governed = office.run()
     out = office.ok("authority", "close", 1, *office.at_vault, "--as", "eva", "--revoke")
-    assert out.splitlines()[1] == "deployment 1 is ending: the kernel that runs under it stops and wipes its list"
+    assert out.splitlines()[1] == "deployment 1 is ending: the kernel that runs on this vault wipes its list now"
     assert look(governed).why == "revoked"
     assert office.deployment().stage is Stage.ENDING
     assert "deployment 1 is ending: there is a receipt once it is closed" in office.refused(
@@ -406,3 +406,17 @@ def test_destroy_keys_needs_no_database_that_works_and_no_session(office: Office
     database.write_bytes(good)
     shown = json.loads(office.ok("authority", "list", *office.at_vault, "--json"))
     assert (shown[0]["stage"], shown[0]["why"], shown[0]["ending"]) == ("closed", "key_gone", "failed")
+
+
+def test_a_close_that_cannot_wipe_says_that_the_list_is_still_there(office: Office) -> None:
+    office.sign()
+    office.crash(office.run())
+    lock = office.vault.folder / "running.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    error = office.refused("authority", "close", 1, *office.at_vault, "--as", "dee")
+    assert "deployment 1 is ending, and its list is NOT wiped yet" in error
+    assert "expected a file that this account can write" in error
+    lock.rmdir()
+    office.ok("authority", "list", *office.at_vault)
+    assert office.deployment().stage is Stage.CLOSED

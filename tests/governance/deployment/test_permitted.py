@@ -9,6 +9,7 @@ from msgspec import structs
 
 from governance.deployment.support import HOUR, LIVE, NOTHING_SEEN, PACK, look, pack_with, set_clock
 from lfr_kernel.governance.deployment.clockwork import confirm_clock, is_held, known_time
+from lfr_kernel.governance.deployment.governed import lock_of, settle_unless_running
 from lfr_kernel.governance.deployment.opening import permit_of, permitted
 from lfr_kernel.governance.deployment.register import end
 from lfr_kernel.governance.errors import RefusedError
@@ -242,10 +243,11 @@ def test_a_clock_within_tolerance_or_in_step_is_believed(site: Site) -> None:
     assert not is_held(site.vault.database)
 
 
-def test_one_kernel_at_a_time(site: Site) -> None:
+def test_one_kernel_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lfr_kernel.governance.deployment.governed.LOCK_WAIT_S", 0)
     running = site.running()
     second = site.governed()
-    with pytest.raises(RefusedError, match=r"another kernel runs on vault .*: one at a time; end it first"):
+    with pytest.raises(RefusedError, match=r"another kernel runs on vault .*: one at a time; end the other first"):
         second.issue("authority", LIVE)
     running.stopped("stopped", NOTHING_SEEN)
     running.close()
@@ -261,3 +263,22 @@ def test_what_is_over_is_ended_and_wiped_before_anything_is_permitted(site: Site
         site.governed().issue("authority", LIVE)
     assert site.deployment().stage is Stage.CLOSED
     assert site.receipt().why == "clock"
+
+
+def test_a_start_waits_for_a_command_that_is_finishing_a_wipe(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.crash(site.running())
+    command = lock_of(site.vault)
+    command.acquire()
+    monkeypatch.setattr("filelock._api.time.sleep", lambda _: command.release())
+    second = site.governed()
+    second.issue("authority", LIVE)
+    assert second.deployment is not None
+
+
+@pytest.mark.parametrize("by", ["a command", "a start"])
+def test_a_lock_that_cannot_be_taken_is_named_with_its_remedy(site: Site, by: str) -> None:
+    site.authorise()
+    (site.vault.folder / "running.lock").unlink(missing_ok=True)
+    (site.vault.folder / "running.lock").mkdir()
+    with pytest.raises(RefusedError, match=r"running\.lock: .*; expected a file that this account can write"):
+        settle_unless_running(site.vault) if by == "a command" else site.governed().issue("authority", LIVE)

@@ -15,6 +15,7 @@ from governance.deployment.support import Site, pack_with
 from governance.lists.support import MODEL, a_row
 from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.register import end, recall
+from lfr_kernel.governance.errors import AuditError
 from lfr_kernel.governance.standing import Ending, Stage
 from lfr_kernel.messages import Alert
 from lfr_kernel.plugins import (
@@ -28,6 +29,7 @@ from lfr_kernel.plugins import (
     TrackerPlugin,
 )
 from lfr_kernel.profile import parse_profile
+from lfr_kernel.runtime import ActorFailed
 from lfr_kernel.session import Listener, Session
 from lfr_kernel.testing.fakes import FakeCamera, FakeDetector, FakeEmbedder, FakeFace, FakePicture, FakeTracker
 
@@ -177,3 +179,32 @@ async def test_a_run_that_is_stopped_leaves_its_deployment_open_for_the_next(sit
         assert len(site.acts("capture_stopped")) == number
     assert [one["facts"]["after_crash"] for one in site.acts("capture_started")] == [False, False]
     assert site.deployment().alerts >= 2
+
+
+async def test_a_wipe_that_failed_is_tried_again_as_the_run_closes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.rows = [listed("ada", RED)]
+    site.a_list(dimension=128)
+    site.authorise()
+    run = Run(site)
+    failed = AuditError("the disk is full")
+
+    def fail() -> None:
+        raise failed
+
+    monkeypatch.setattr(run.governed, "finish", fail)
+
+    async def end_it() -> None:
+        await run.next("alert")
+        end(site.vault, 1, signer=site.signers["dee"], why="closed")
+
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_it)
+            with pytest.raises(ActorFailed, match="the disk is full"):
+                await run()
+    assert site.receipt().why == "closed"
+    assert not list(site.vault.keyring.folder.glob("deployment-*"))
+    authority = run.session.summary().authority
+    assert authority is not None
+    assert (authority.is_over, authority.is_wiped) == (True, False)
+    site.expect_chain()

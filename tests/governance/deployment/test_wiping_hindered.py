@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from governance.deployment.support import LIVE, Site, look, set_clock
+from governance.deployment.support import HOUR, LIVE, Site, look, set_clock
 from governance.lists.support import a_row
 from lfr_kernel.governance.deployment import wiping
 from lfr_kernel.governance.deployment.custody import destroy_keys
+from lfr_kernel.governance.deployment.governed import settle_unless_running
 from lfr_kernel.governance.deployment.opening import permitted
 from lfr_kernel.governance.deployment.register import end, recall, withdrawn
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.permit import PermitRefusedError
-from lfr_kernel.governance.standing import Ending, Stage
+from lfr_kernel.governance.standing import Ending, Stage, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,3 +220,61 @@ def test_what_has_ended_by_the_time_that_was_certain_is_wiped_at_the_next_start(
         permitted(site.vault, site.plan(), LIVE, swap=())
     assert settle(site.vault) == [1]
     assert site.receipt().why == "clock"
+
+
+def test_what_ends_while_the_kernel_runs_under_another_authority_is_wiped_by_that(site: Site) -> None:
+    plans = [site.plan(list=site.folder / f"{number}.lfrlist", profile_digest=f"{number}" * 64) for number in (1, 2)]
+    site.authorise(plans[0])
+    site.crash(site.running(plans[0]))
+    site.authorise(plans[1], id="EX/2", ends=site.now + 3 * HOUR)
+    running = site.running(plans[1])
+    look(running)
+    site.clocks.pass_(minutes=59)
+    look(running)
+    assert site.deployment(1).stage is Stage.OPEN
+    site.clocks.pass_(minutes=2)
+    assert settle_unless_running(site.vault) == []
+    assert look(running).standing is Standing.IN_FORCE
+    assert (site.deployment(1).stage, site.deployment(2).stage) == (Stage.CLOSED, Stage.OPEN)
+    assert [one.name for one in site.vault.keyring.folder.glob("deployment-*.key")] == ["deployment-000002.key"]
+
+
+def test_what_somebody_ends_is_wiped_at_the_next_look_of_the_kernel_that_runs_under_another(site: Site) -> None:
+    plans = [site.plan(list=site.folder / f"{number}.lfrlist", profile_digest=f"{number}" * 64) for number in (1, 2)]
+    site.authorise(plans[0])
+    site.crash(site.running(plans[0]))
+    site.authorise(plans[1], id="EX/2")
+    running = site.running(plans[1])
+    look(running)
+    end(site.vault, 1, signer=site.signers["ada"], why="revoked")
+    assert settle_unless_running(site.vault) == []
+    look(running)
+    assert site.receipt(1).why == "revoked"
+    assert site.deployment(2).stage is Stage.OPEN
+    site.expect_chain()
+
+
+def test_who_was_recalled_stays_off_though_the_register_forgets_it(site: Site) -> None:
+    site.authorise()
+    recall(site.vault, site.signers["ben"], 1, site.rows[2].about.entry, reason="found", text=None)
+    with site.vault.database.transaction() as transaction:
+        transaction.execute("DELETE FROM withdrawals")
+    governed = site.running()
+    assert governed.listed is not None
+    assert governed.listed.persons == ("ada",)
+
+
+def test_a_working_copy_that_cannot_be_removed_is_an_error_that_says_which(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(site)
+
+    def refuse(_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", refuse)
+        with pytest.raises(KeyFileError, match=r"000001 could not be removed: Read-only file system; remove it"):
+            settle(site.vault)
+    assert site.deployment().stage is Stage.ENDING
+    assert settle(site.vault) == [1]

@@ -220,12 +220,13 @@ class Database:
         found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise AuditError(f"{self.path}: {DAMAGED} (SQLite says: {found})")
-        number, digest = self.head()
-        if not number:
-            return
-        body, count = self._connection.execute(
-            "SELECT body, (SELECT count(*) FROM entries) FROM entries WHERE number = ?", (number,)
+        # In one statement, which sees one state of the file: another process may be appending.
+        last = self._connection.execute(
+            "SELECT number, digest, body, (SELECT count(*) FROM entries) FROM entries ORDER BY number DESC LIMIT 1"
         ).fetchone()
+        if last is None:
+            return
+        number, digest, body, count = last
         if digest_of(body) != digest or count != number:
             raise AuditError(
                 f"{self.path}: entry {number}, the last of {count}, is not the one that was written there, or others "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from lfr_kernel.governance.deployment.register import (
     withdrawn,
 )
 from lfr_kernel.governance.deployment.wiping import settle, wipe
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["Governed", "Look", "Tally", "lock_of", "settle_unless_running"]
 
 LOCK = "running.lock"
+LOCK_WAIT_S = 5.0
+"""How long a start waits for a command that is finishing a wipe."""
 NOTE_TIME_NS = 5_000_000_000
 """How often the time is written down while nothing else is."""
 
@@ -54,12 +57,31 @@ def lock_of(vault: Vault) -> FileLock:
 
 
 def settle_unless_running(vault: Vault) -> list[int]:
-    """End what is over and finish every wipe, as `settle` does, unless a kernel runs on this vault: then that does."""
-    try:
-        with lock_of(vault):
-            return settle(vault)
-    except Timeout:
+    """End what is over and finish every wipe, as `settle` does, unless a kernel runs on this vault: then that does.
+
+    Raises:
+        RefusedError: whether one runs cannot be told.
+    """
+    lock = lock_of(vault)
+    if not _is_taken(lock, wait_s=0):
         return []
+    try:
+        return settle(vault)
+    finally:
+        lock.release()
+
+
+def _is_taken(lock: FileLock, *, wait_s: float) -> bool:
+    try:
+        lock.acquire(timeout=wait_s, blocking=True)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise RefusedError(
+            f"{lock.lock_file}: {error.strerror}; expected a file that this account can write: another account, such "
+            "as root by sudo, may have made it; give it to this one (chown), then do this again"
+        ) from error
+    return True
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -128,12 +150,11 @@ class Governed:
         """
         del kind
         if not self._lock.is_locked:
-            try:
-                self._lock.acquire()
-            except Timeout:
+            if not _is_taken(self._lock, wait_s=LOCK_WAIT_S):
                 raise RefusedError(
-                    f"another kernel runs on vault {self._vault.folder}: one at a time; end it first"
-                ) from None
+                    f"another kernel runs on vault {self._vault.folder}, or a command is wiping there: one at a time; "
+                    "end the other first"
+                )
             settle(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
         self.warnings = warnings(document_of(self._vault, self.deployment))
@@ -163,6 +184,7 @@ class Governed:
             AuditError: the audit cannot be written: then nothing may capture.
         """
         vault, rules = self._vault, self.plan.pack.rules
+        is_changed = vault.database.data_version() != self._version
         deployment, now = self._refreshed(), vault.clocks()
         standing = stand(deployment.term, now, self._last, tolerance_s=rules.clock_tolerance_s)
         is_ending = deployment.stage is not Stage.OPEN
@@ -172,8 +194,11 @@ class Governed:
         is_anchor_due = now.boot_ns - self._anchored_ns >= rules.anchor_every_min * 60e9
         is_news = standing is Standing.CLOCK_JUMPED or warning is not None or bool(expired) or is_due or is_anchor_due
         # What is over is only wiped: an audit that cannot be written must not keep the key from being destroyed.
-        if is_news and not is_ending and standing is not Standing.ENDED:
+        goes_on = not is_ending and standing is not Standing.ENDED
+        if is_news and goes_on:
             self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
+        if (is_due or is_changed) and goes_on:
+            self._settle_others()
         found = withdrawn(vault.database, deployment.list)
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
@@ -185,6 +210,11 @@ class Governed:
             warning_min=warning,
             remaining_s=remaining_s(deployment.term, now),
         )
+
+    def _settle_others(self) -> None:
+        """Wipe the lists of other deployments that are over: while this run holds the lock, nobody else does."""
+        with contextlib.suppress(KeyFileError):  # what is left is tried again at the next look that is due
+            settle(self._vault, but=self._open_deployment.serial)
 
     def _refreshed(self) -> Deployment:
         """Return the deployment as the register has it now, read again if somebody else has written."""
@@ -284,6 +314,14 @@ class Governed:
         """
         for _ in wipe(self._vault, self._open_deployment.serial):
             pass
+
+    def settle(self) -> None:
+        """Finish what an end that failed has left, as the next start would.
+
+        Raises:
+            AuditError, KeyFileError: it cannot be finished now.
+        """
+        settle(self._vault)
 
     def deliver(self) -> list[str]:
         """Let anchors that wait leave the machine; see `deliver_anchors`. May be called on another lane."""

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["Opener", "open_deployment", "permit_of", "permitted", "working_copy"]
 
 WORKING_COPY = "list.lfrlist"
+WITHDRAWALS = """SELECT json_extract(body, '$.facts.entry') FROM entries
+WHERE act IN ('entry_recalled', 'entry_expired')
+AND json_extract(body, '$.facts.deployment') IN (SELECT value FROM json_each(?))"""
 
 
 class Opener(Struct, frozen=True, kw_only=True):
@@ -207,7 +210,7 @@ def open_deployment(
         model=model,
         # A clock that was set back makes no entry live longer.
         now=moment(remember(last, vault.clocks(), tolerance_s=tolerance_s).utc_ns),
-        recalled=set(withdrawn(vault.database, deployment.list)),
+        recalled=_withdrawn(vault, deployment),
         stills=stills,
     )
     try:
@@ -216,6 +219,13 @@ def open_deployment(
         opened.erase()
         raise
     return opened
+
+
+def _withdrawn(vault: Vault, deployment: Deployment) -> set[str]:
+    """Return the entries that were ever taken off a list: who is deleted from the register stays off by the chain."""
+    serials = [one.serial for one in deployments(vault.database) if one.list == deployment.list]
+    acts = vault.database.query(WITHDRAWALS, (msgspec.json.encode(serials).decode(),))
+    return {*withdrawn(vault.database, deployment.list), *(entry for (entry,) in acts)}
 
 
 def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -167,7 +168,7 @@ class Warden(Actor):
                 await self._lane.run(self._governed.begin_end, why, self._tally(), deadline_s=WRITE_S)
             finally:
                 await self._clear()
-            await self._lane.run(self._governed.finish, deadline_s=WRITE_S)
+            await self._lane.run(self._governed.finish, deadline_s=math.inf)
         self.is_wiped = True
         self._log("list_wiped", why=why)
 

@@ -125,7 +125,10 @@ def _remove_files(vault: Vault, deployment: Deployment) -> bool:
     if folder.exists():
         for path in sorted(folder.iterdir()):
             destroy_file(path)
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise KeyFileError(f"{folder} could not be removed: {error.strerror}; remove it yourself") from error
         sync_folder(folder.parent)
     return remove_source(deployment)
 
@@ -213,10 +216,14 @@ def receipt_of(vault: Vault, serial: int) -> Envelope | None:
     return None if receipt is None else msgspec.json.decode(receipt, type=Envelope)
 
 
-def settle(vault: Vault) -> list[int]:
+def settle(vault: Vault, *, but: int | None = None) -> list[int]:
     """End what is over, and finish every wipe that was begun; return the serial numbers of what was closed.
 
-    To be called while no kernel runs on this vault: at each start, and by commands.
+    To be called while no kernel runs on this vault, at each start and by commands, or by the kernel that does.
+
+    Args:
+        vault: the installation's.
+        but: leave this deployment alone: it runs, and its end is its warden's.
 
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
@@ -226,7 +233,8 @@ def settle(vault: Vault) -> list[int]:
     failure: KeyFileError | None = None
     last = known_time(vault.database)
     for deployment in deployments(vault.database):
-        why = "" if deployment.stage is Stage.CLOSED else _why_over(vault, deployment, last)
+        is_left = deployment.stage is Stage.CLOSED or deployment.serial == but
+        why = "" if is_left else _why_over(vault, deployment, last)
         if why:
             over.append((deployment, why))
             # All keys first: where the database cannot be written, nothing after this is done.
