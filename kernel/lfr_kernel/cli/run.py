@@ -215,7 +215,7 @@ async def _run(  # noqa: PLR0917  (anyio hands them in by place)
 async def _watch(session: Session, status: StatusLine | None, log: Callable[..., None]) -> None:
     """Keep the status line fresh; where there is none, say once that the run has started."""
     if status is not None:
-        status.say("loading models …")
+        status.say("loading models and watchlist …")
     while True:
         await anyio.sleep(REFRESH_S)
         if session.is_started and status is None:
