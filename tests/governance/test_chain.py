@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from governance.logbook import INSTALLATION, MARCH, Logbook, body_of, changed, signed_anew
 from lfr_kernel.governance.audit.anchors import Anchor, anchor_of, deliver_anchors, qr_of
-from lfr_kernel.governance.audit.chain import NOTHING, Stamp, draft, iso_of, ns_of, stamp_of, text_digest
+from lfr_kernel.governance.audit.chain import NOTHING, Stamp, draft, is_signed, iso_of, ns_of, stamp_of, text_digest
 from lfr_kernel.governance.audit.checkpoints import checkpoint, tidy_checkpoints
 from lfr_kernel.governance.audit.database import Database
 from lfr_kernel.governance.audit.verifier import verify
@@ -57,6 +57,17 @@ def test_an_entry_is_exactly_this_text_and_this_digest() -> None:
         "capture_started",
     )
     assert stamp_of(made.entry.body) == STAMP
+
+
+def test_an_entry_is_signed_if_body_digest_signature_and_key_belong_together() -> None:
+    made, other = (draft((0, NOTHING), STAMP, act, signer=SIGNER) for act in ("capture_started", "wiped"))
+    entry, public = made.entry, SIGNER.public
+    assert is_signed(entry.body, entry.digest, made.signature, public)
+    assert not is_signed(other.entry.body, entry.digest, made.signature, public)
+    assert not is_signed(entry.body, "no digest", made.signature, public)
+    assert not is_signed(entry.body, entry.digest, other.signature, public)
+    assert not is_signed(entry.body, entry.digest, "no base64", public)
+    assert not is_signed(entry.body, entry.digest, made.signature, KeySigner("another", bytes([1]) * 32).public)
 
 
 def test_the_signature_covers_the_digest_and_what_it_is_for() -> None:

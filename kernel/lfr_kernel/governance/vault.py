@@ -133,6 +133,17 @@ class Vault:
         self._roster = self._in_force(self._roster, "roster", self.organisation.roster, lambda one: one.number)
         return self._roster[1]
 
+    def rosters(self) -> list[tuple[int, Roster]]:
+        """Return every roster that was ever in force, with the number of the entry that put it in, oldest first.
+
+        Raises:
+            SignatureError: one is not the organisation's.
+        """
+        found = self._facts("founded", "roster_installed")
+        return [
+            (number, self.organisation.roster(_converted(facts.get("roster"), Envelope))) for number, facts in found
+        ]
+
     @property
     def packs(self) -> Packs:
         """The rule packs in force. Raises like `roster`."""
@@ -153,14 +164,19 @@ class Vault:
         require_good(member, self.wall_time())
         return member
 
-    def has_ended(self, certificate: SessionCertificate) -> bool:
-        """Return whether the chain has the end of a session: its key may have been copied before it was destroyed."""
+    def has_ended(self, certificate: SessionCertificate, *, before: int | None = None) -> bool:
+        """Return whether the chain has the end of a session: its key may have been copied before it was destroyed.
+
+        Args:
+            certificate: of the session.
+            before: number of an entry, behind which nothing is looked at; None: the whole chain is.
+        """
         key = key_id(bytes.fromhex(certificate.key))
-        return bool(
-            self.database.query(
-                "SELECT 1 FROM entries WHERE act = 'session_ended' AND json_extract(body, '$.key') = ? LIMIT 1", (key,)
-            )
+        rows = self.database.query(
+            "SELECT min(number) FROM entries WHERE act = 'session_ended' AND json_extract(body, '$.key') = ?", (key,)
         )
+        ended = rows[0][0]
+        return ended is not None and (before is None or ended < before)
 
     def wall_time(self) -> dt.datetime:
         """Return the time for judging what expires, in whole seconds: rounded up, so that nothing lives too long."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.keys.signing import key_id
+from lfr_kernel.governance.keys.signing import holds, key_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
 
 __all__ = [
-    "NOTHING", "Clocked", "Draft", "Entry", "Stamp", "digest_of", "draft", "iso_of", "ns_of", "stamp_of", "text_digest",
+    "NOTHING", "Clocked", "Draft", "Entry", "Stamp", "digest_of", "draft", "is_signed", "iso_of", "ns_of", "stamp_of",
+    "text_digest",
 ]  # fmt: skip
 
 PREFIX = b"lfr-audit-1\0"
@@ -101,6 +102,18 @@ def ns_of(iso: str) -> int:
 def digest_of(body: str) -> str:
     """Return the digest of a body, in hexadecimal digits."""
     return hashlib.sha256(PREFIX + body.encode()).hexdigest()
+
+
+def is_signed(body: str, digest: str, signature: str, public: bytes) -> bool:
+    """Return whether an entry is what a key signed.
+
+    Args:
+        body: its exact text.
+        digest: that is kept with it.
+        signature: base64.
+        public: Ed25519, 32 bytes.
+    """
+    return digest == digest_of(body) and holds(public, PREFIX + bytes.fromhex(digest), signature)
 
 
 def text_digest(text: str, key: bytes) -> str:

@@ -2,31 +2,77 @@
 
 The register is a file that the account of this machine can write. So what a run may do is read from signatures, in the
 chain, by sessions that people's own keys certified: the register is held against that, and is not believed by itself.
+
+An act is judged at its place in the chain, by the roster that was in force there: who leaves later, or gets another key
+or role, has done it all the same. Only a revocation reaches back, to the time that it names.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from msgspec import Struct, structs
 
-from lfr_kernel.governance.audit.chain import iso_of, ns_of
+from lfr_kernel.governance.audit.chain import is_signed, iso_of, ns_of
 from lfr_kernel.governance.deployment.register import document_of
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import RefusedError, SignatureError
 from lfr_kernel.governance.keys.signing import Envelope, key_id, verify
-from lfr_kernel.governance.people.roles import require
-from lfr_kernel.governance.people.statements import SESSION, SessionCertificate
+from lfr_kernel.governance.people.roles import require, require_good
+from lfr_kernel.governance.people.statements import (
+    SESSION,
+    Member,
+    Moment,
+    Roster,
+    SessionCertificate,
+    written,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["verify_signed"]
 
 T = TypeVar("T")
-ENTRIES = """SELECT body FROM entries WHERE act = ? AND json_extract(body, '$.facts.deployment') = ? ORDER BY number"""
-STARTS = """SELECT body FROM entries WHERE act = 'session_started' AND json_extract(body, '$.key') = ?"""
+ENTRIES = """SELECT number, body, digest, signature FROM entries
+    WHERE act = ? AND json_extract(body, '$.facts.deployment') = ? ORDER BY number"""
+STARTS = """SELECT body FROM entries
+    WHERE act = 'session_started' AND json_extract(body, '$.key') = ? AND number < ? ORDER BY number LIMIT 1"""
+
+
+class _Facts(Struct, frozen=True, kw_only=True):
+    deployment: int
+    signed: Envelope
+
+
+class _Certified(Struct, frozen=True, kw_only=True):
+    certificate: Envelope
+
+
+class _Start(Struct, frozen=True, kw_only=True):
+    """What is read of the start of a session."""
+
+    facts: _Certified
+
+
+class _Entry(Struct, frozen=True, kw_only=True):
+    """What is read of the body of an entry."""
+
+    n: int
+    at: Moment
+    act: str
+    by: str
+    key: str
+    facts: _Facts
+
+    @property
+    def name(self) -> str:
+        """How a message refers to it."""
+        return f"entry {self.n} of the audit ({self.act} by {self.by})"
 
 
 def verify_signed(vault: Vault, deployment: Deployment) -> None:
@@ -37,16 +83,14 @@ def verify_signed(vault: Vault, deployment: Deployment) -> None:
         deployment: as the register has it.
 
     Raises:
-        RefusedError: the register says something else than was signed.
-        SignatureError: nobody who may has signed it.
+        RefusedError: the register says something else than was signed, or who signed it might not.
+        SignatureError: a signature does not hold.
     """
     signed = deployment.authorisation
     if _signed(vault, deployment, "authorised", AUTHORITY, Authorisation) != [signed]:
         raise _tampered(deployment, "its authorisation is not the one in the chain")
     document = document_of(vault, deployment)
-    ends_ns = document.ends_ns
-    for extension in _signed(vault, deployment, "authority_extended", EXTENSION, Extension):
-        ends_ns = ns_of(extension.ends)
+    ends_ns = _extended(vault, deployment, document.ends_ns)
     expected = (signed.serial, signed.authority, signed.list, signed.root, document.starts_ns, ends_ns)
     term = deployment.term
     found = (
@@ -56,31 +100,109 @@ def verify_signed(vault: Vault, deployment: Deployment) -> None:
         raise _tampered(deployment, f"expected an end at {iso_of(ends_ns)} and list {signed.list}")
 
 
+def _extended(vault: Vault, deployment: Deployment, ends_ns: int) -> int:
+    """Return the end that the extensions in the chain lead to: each continues the one before."""
+    serial, authority = deployment.serial, deployment.authorisation.authority
+    for extension in _signed(vault, deployment, "authority_extended", EXTENSION, Extension):
+        expected = (serial, vault.installation.installation, authority, iso_of(ends_ns))
+        found = (extension.serial, extension.installation, extension.authority, extension.was)
+        if found != expected:
+            raise RefusedError(
+                f"an extension of deployment {serial} in the audit does not continue it: expected one of "
+                f"{_said(expected)}, got one of {_said(found)}; it was copied there: verify the audit "
+                "(lfr-kernel audit verify)"
+            )
+        ends_ns = ns_of(extension.ends)
+    return ends_ns
+
+
+def _said(extended: tuple[int, str, str, str]) -> str:
+    serial, installation, authority, was = extended
+    return f"deployment {serial} at {installation} (authority {authority}) that ended at {was}"
+
+
 def _signed(vault: Vault, deployment: Deployment, act: str, kind: str, into: type[T]) -> list[T]:
+    """Return what was signed in each entry of an act that is about a deployment, oldest first."""
     found = []
-    for (text,) in vault.database.query(ENTRIES, (act, deployment.serial)):
-        body = msgspec.json.decode(text)
-        envelope = msgspec.convert(body["facts"]["signed"], Envelope)
-        found.append(verify(envelope, kind, into, [_session_key(vault, act, body)]))
+    for number, body, digest, signature in vault.database.query(ENTRIES, (act, deployment.serial)):
+        try:
+            entry = msgspec.json.decode(body, type=_Entry)
+            key = bytes.fromhex(_session_of(vault, number, entry).key)
+        except msgspec.DecodeError as error:
+            raise SignatureError(
+                f"entry {number} of the audit, {act}, or the start of its session cannot be read ({error}): verify the "
+                "audit (lfr-kernel audit verify)"
+            ) from None
+        found.append(verify(entry.facts.signed, kind, into, [key]))
+        if entry.n != number or not is_signed(body, digest, signature, key):
+            raise SignatureError(
+                f"{entry.name} is not as its session signed it: it was changed or "
+                "moved; verify the audit (lfr-kernel audit verify)"
+            )
     return found
 
 
-def _session_key(vault: Vault, act: str, body: dict[str, Any]) -> bytes:
-    """Return the key of the session that signed an entry, if its person may do the act and had certified it."""
-    for (text,) in vault.database.query(STARTS, (body["key"],)):
-        envelope = msgspec.convert(msgspec.json.decode(text)["facts"]["certificate"], Envelope)
-        claimed = msgspec.json.decode(envelope.body, type=SessionCertificate)
-        member = vault.roster.member(claimed.person)
-        if member is None:
-            break
-        certificate = verify(envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
-        require(act, member)
-        key = bytes.fromhex(certificate.key)
-        if key_id(key) == body["key"]:
-            return key
-    raise RefusedError(
-        f"entry {body['n']} of the audit ({act} by {body['by']}) was signed by nobody who is on the roster: verify the "
-        "audit (lfr-kernel audit verify)"
+def _session_of(vault: Vault, number: int, entry: _Entry) -> SessionCertificate:
+    """Return the session that signed an entry, if its person might do the act there and had certified it."""
+    rows = vault.database.query(STARTS, (entry.key, number))
+    if not rows:
+        raise _refused(entry, "was signed by nobody who is on the roster: no session with its key was started before")
+    session = _certified(vault, number, entry, msgspec.json.decode(rows[0][0], type=_Start).facts.certificate)
+    problems = list(_misuses(session, entry, vault.installation.installation))
+    if vault.has_ended(session, before=number):
+        problems.append(f"the session of {session.person} was ended before")
+    if problems:
+        raise _refused(entry, f"does not count: {', and '.join(problems)}")
+    return session
+
+
+def _certified(vault: Vault, number: int, entry: _Entry, envelope: Envelope) -> SessionCertificate:
+    """Return a session that somebody certified who might do the act, by the roster in force at the entry."""
+    person = msgspec.json.decode(envelope.body, type=SessionCertificate).person
+    rosters = vault.rosters()
+    roster = next((one for place, one in reversed(rosters) if place < number), rosters[0][1])
+    member = roster.member(person)
+    if member is None:
+        where = f"{person} is not on roster {roster.number}, which was in force then"
+        raise _refused(entry, f"was signed by nobody who is on the roster: {where}")
+    # It stands behind this roster, whatever the clock said that dated it.
+    at = max(entry.at, roster.issued)
+    try:
+        require(entry.act, member)
+        require_good(member, at)
+        require_good(_as_revoked_since(member, [one for _, one in rosters]), at)
+        return verify(envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
+    except (RefusedError, SignatureError) as error:
+        raise type(error)(str(_refused(entry, f"does not count, by roster {roster.number}: {error}"))) from None
+
+
+def _as_revoked_since(member: Member, rosters: list[Roster]) -> Member:
+    """Return somebody, revoked if the last roster that has their key says so."""
+    same = [one for roster in rosters for one in roster.people if one.signing == member.signing]
+    return structs.replace(member, revoked=same[-1].revoked)
+
+
+def _misuses(session: SessionCertificate, entry: _Entry, installation: str) -> Iterator[str]:
+    """Yield what a session was not certified for."""
+    name = session.person
+    if (entry.by, entry.key) != (f"person {name}", key_id(bytes.fromhex(session.key))):
+        yield f"its key is not that of the session of {name} that was started with it"
+    if session.installation != installation:
+        yield f"the session of {name} was for installation {session.installation}, not for {installation}"
+    if session.deployment not in {None, entry.facts.deployment}:
+        yield f"the session of {name} was good for deployment {session.deployment}, not for {entry.facts.deployment}"
+    if not session.starts <= entry.at <= session.ends:
+        yield (
+            f"the session of {name} was from {written(session.starts)} to {written(session.ends)}, not on "
+            f"{written(entry.at)}"
+        )
+
+
+def _refused(entry: _Entry, why: str) -> RefusedError:
+    serial = entry.facts.deployment
+    return RefusedError(
+        f"{entry.name} {why}; verify the audit (lfr-kernel audit verify), "
+        f"close deployment {serial} (lfr-kernel authority close {serial}) and have another authorised"
     )
 
 

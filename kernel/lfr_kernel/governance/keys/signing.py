@@ -21,7 +21,7 @@ from lfr_kernel.governance.errors import SignatureError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Envelope", "KeySigner", "Signature", "Signer", "countersign", "key_id", "pae", "sign", "verify"]
+__all__ = ["Envelope", "KeySigner", "Signature", "Signer", "countersign", "holds", "key_id", "pae", "sign", "verify"]
 
 T = TypeVar("T")
 PREFIX = "application/vnd.lfr-kernel."
@@ -128,7 +128,7 @@ def verify(envelope: Envelope, kind: str, into: type[T], publics: Iterable[bytes
         raise SignatureError(f"nobody is known whose signature on this {kind} would count")
     message = pae(envelope.payload_type, envelope.body)
     for public in needed:
-        if not any(one.keyid == key_id(public) and _holds(public, message, one.sig) for one in envelope.signatures):
+        if not any(one.keyid == key_id(public) and holds(public, message, one.sig) for one in envelope.signatures):
             raise SignatureError(
                 f"this {kind} is not signed by key {key_id(public)}: it was changed since, or signed by somebody else "
                 f"({', '.join(one.keyid for one in envelope.signatures) or 'nobody'})"
@@ -139,7 +139,8 @@ def verify(envelope: Envelope, kind: str, into: type[T], publics: Iterable[bytes
         raise SignatureError(f"the signed {kind} cannot be read: {error}; was it made by another version?") from None
 
 
-def _holds(public: bytes, message: bytes, signature: str) -> bool:
+def holds(public: bytes, message: bytes, signature: str) -> bool:
+    """Return whether a signature, in base64, is of a message and by an Ed25519 public key."""
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(_decoded(signature), message)
     except (InvalidSignature, SignatureError, ValueError):
