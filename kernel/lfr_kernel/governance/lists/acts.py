@@ -160,12 +160,15 @@ def sample_list(vault: Vault, signer: SessionSigner, source: ListFile, checked: 
         checked: the rows, and what was found of each.
 
     Raises:
-        RefusedError: the person may not, or no row was checked; or the list was opened for a deployment.
+        RefusedError: the person may not, or no row was checked, or some were not looked at yet; or the list was opened
+            for a deployment.
     """
     vault.may("list_sampled", signer)
     _expect_unopened(vault, source)
     if not checked.n:
         raise RefusedError("no row of the sample was checked: nothing is recorded")
+    if checked.unanswered:
+        raise RefusedError(f"{checked.unanswered} rows of the sample have no finding yet: nothing is recorded")
     header = source.header
     sample = Sample(
         list=header.id,
