@@ -249,6 +249,9 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
     reviews: tuple[Review, ...]
     samples: tuple[Sample, ...]
+    wrong: dict[str, str]
+    """What samples found, by entry, of those that are still listed. For this the audit is enough: a copy of the file
+    from before the sample does not hide it, and no later sample takes it back."""
 
 
 def recorded(vault: Vault, source: ListFile) -> Recorded:
@@ -285,7 +288,20 @@ def recorded(vault: Vault, source: ListFile) -> Recorded:
     return Recorded(
         reviews=tuple(one for one in source.reviews if is_known("list_reviewed", one.reviewer.name)),
         samples=tuple(one for one in source.samples if is_known("list_sampled", one.by.name, one.seed, one.n)),
+        wrong=_found_wrong(vault, source),
     )
+
+
+def _found_wrong(vault: Vault, source: ListFile) -> dict[str, str]:
+    header = source.header
+    rows = vault.database.query(
+        "SELECT found.key, found.value FROM entries, json_each(body, '$.facts.entries') AS found "
+        "WHERE act = 'list_sampled' "
+        "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ? "
+        "AND found.key NOT IN (SELECT entry FROM withdrawals WHERE list = ?) ORDER BY number",
+        (header.id, header.root, header.id),
+    )
+    return dict(rows)
 
 
 def _expect_person(vault: Vault, source: ListFile, by: Signatory, act: str, at: dt.datetime) -> None:
