@@ -12,7 +12,7 @@ from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
-from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
+from lfr_kernel.governance.deployment.opening import expect_opener, open_deployment, permit_of, permitted
 from lfr_kernel.governance.deployment.register import (
     Deployment,
     counted,
@@ -123,7 +123,8 @@ class Governed:
         """Return the permit; see `PermitIssuer`. What is over on this vault is ended and wiped first.
 
         Raises:
-            PermitRefusedError, PackError, RefusedError: nothing may capture.
+            PermitRefusedError, PackError, RefusedError: nothing may capture, or nobody is there who may open the list.
+            KeyFileError, SealError: the key of a deployment that is open is gone, or cannot be read.
             AuditError: the audit cannot be written.
         """
         del kind
@@ -136,6 +137,7 @@ class Governed:
                 ) from None
             settle(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
+        expect_opener(self._vault, self.deployment, self._opener)
         self.warnings = warnings(document_of(self._vault, self.deployment))
         return permit_of(self.deployment, self.plan)
 
