@@ -65,6 +65,8 @@ def settle_unless_running(vault: Vault) -> list[int]:
 class Look(Struct, frozen=True, kw_only=True):
     """What the warden finds when it looks."""
 
+    deployment: int
+    """Its serial number."""
     standing: Standing
     is_ending: bool
     """Whether somebody has ended the deployment."""
@@ -180,6 +182,7 @@ class Governed:
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
         return Look(
+            deployment=deployment.serial,
             standing=standing,
             is_ending=is_ending,
             why=deployment.why,
