@@ -348,6 +348,7 @@ class Session:
             pack=governed.plan.pack.name,
             starts=iso(deployment.term.starts_ns),
             ends=iso(deployment.term.ends_ns),
+            remaining_s=None if warden is None else warden.remaining_s,
             list=deployment.list,
             warnings=governed.warnings,
             mark=governed.plan.pack.rules.mark,

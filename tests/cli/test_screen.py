@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -184,22 +184,28 @@ def test_the_settings_of_a_report_cannot_steer_the_terminal() -> None:
     assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER} 5, tested with 6" in text
 
 
-def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wiped() -> None:
+def authority(**changes: Any) -> AuthoritySummary:
     facts: dict[str, Any] = {
         "id": "EX/1",
         "deployment": 3,
         "pack": "uk-met",
         "starts": "2026-03-01T10:00:00.000Z",
         "ends": "2026-03-01T16:00:00.000Z",
+        "remaining_s": 240.5,
         "list": "0" * 32,
         "warnings": ("authority EX/1 refers to no impact assessment",),
         "mark": "",
+        "is_wiped": False,
     }
-    text = words(summary(authority=AuthoritySummary(**facts, is_wiped=False)))
+    return AuthoritySummary(**(facts | changes))
+
+
+def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wiped() -> None:
+    text = words(summary(authority=authority()))
     assert "EX/1, from 2026-03-01T10:00Z to 2026-03-01T16:00Z; its list is not wiped: go on, or end it" in text
     assert "lfr-kernel authority close 3" in text
     assert "missing authority EX/1 refers to no impact assessment" in text
-    text = words(summary(authority=AuthoritySummary(**facts, is_wiped=True)))
+    text = words(summary(authority=authority(is_wiped=True)))
     assert "it has ended, and the list was wiped" in text
 
 
@@ -252,9 +258,11 @@ def test_the_heading_says_how_it_ended(ended: str, text: str) -> None:
 class Terminal:
     """A status line on a terminal in memory."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, height: int = HEIGHT) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, height: int = HEIGHT, colours: Literal["standard"] | None = None
+    ) -> None:
         self.file = io.StringIO()
-        console = Console(file=self.file, width=WIDTH, height=height, force_terminal=True, color_system=None)
+        console = Console(file=self.file, width=WIDTH, height=height, force_terminal=True, color_system=colours)
         monkeypatch.setattr(screen, "Console", lambda **_: console)
         self.status = StatusLine(Redactor())
 
@@ -291,6 +299,35 @@ def test_the_status_says_that_a_run_is_outside_of_what_was_tested(monkeypatch: p
     assert lines[-1] == f"   basis: {OUTSIDE}"
     assert "OUTSIDE (2): list of 900" in lines[-1]
     assert len(lines[-1]) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    ("remaining_s", "text", "sgr"),
+    [
+        (None, "authority until 2026-03-01T16:00Z", "2"),
+        (90_000.0, "authority until 2026-03-01T16:00Z", "2"),
+        (3_720.0, "authority until 16:00Z, ends in 1 h 2 min", "2"),
+        (901.0, "authority until 16:00Z, ends in 15 min", "2"),
+        (900.0, "authority until 16:00Z, ends in 15 min", "33"),
+        (301.0, "authority until 16:00Z, ends in 5 min", "33"),
+        (299.9, "authority until 16:00Z, ends in 4 min", "31"),
+        (59.9, "authority until 16:00Z, ends in 59 s", "31"),
+    ],
+)
+@pytest.mark.parametrize("has_colour", [True, False])
+def test_the_status_counts_down_to_the_end_of_the_authority(
+    monkeypatch: pytest.MonkeyPatch, remaining_s: float | None, text: str, sgr: str, *, has_colour: bool
+) -> None:
+    if has_colour:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", "1")
+    lines = Terminal(monkeypatch, colours="standard").shown(
+        lambda status: status.show(summary(authority=authority(remaining_s=remaining_s)))
+    )
+    (line,) = (one for one in lines if "authority until" in one)
+    plain = not has_colour and sgr != "2"  # dim is no colour
+    assert line == (f"   {text}" if plain else f"\x1b[{sgr}m   {text}\x1b[0m")
 
 
 def test_a_stop_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

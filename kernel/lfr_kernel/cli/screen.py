@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.governance.standing import WARNINGS_MIN
 from lfr_kernel.models import SHOWN_DIGITS
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ COLOURS = {
 }
 ENDINGS = {"input_ended": "all input was read", "duration": "the time was up", "running": "still running"}
 SIGNALS = {"SIGINT", "SIGTERM"}
+NEAR_MIN = tuple(zip(WARNINGS_MIN, ("red", "yellow"), strict=True))
+"""Minutes to the end of an authority from which on it is shown in a colour, the nearest first."""
+DAY_S = 86_400
 REJECTED_SHOWN = 5
 LONGEST_CAMERA = 16
 """Columns for the name of a camera beside an alert: what is longer goes on in the next line."""
@@ -92,7 +96,7 @@ class StatusLine:
             parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
         if summary.authority is not None:
-            parts.append(_line((f"   authority until {summary.authority.ends[:16]}Z", "dim")))
+            parts.append(_until(summary.authority))
         parts.append(
             _line(
                 (
@@ -123,6 +127,17 @@ class StatusLine:
 def _line(*parts: str | tuple[str, str]) -> Text:
     """Return text that is cut at the edge of the screen instead of wrapped."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _until(authority: AuthoritySummary) -> Text:
+    """Say when the authority ends, the louder the nearer."""
+    left_s = authority.remaining_s
+    if left_s is None or left_s >= DAY_S:
+        return _line((f"   authority until {authority.ends[:16]}Z", "dim"))
+    hours, minutes = divmod(int(left_s // 60), 60)
+    left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{int(left_s)} s"
+    style = next((colour for at, colour in NEAR_MIN if left_s <= at * 60), "dim")
+    return _line((f"   authority until {authority.ends[11:16]}Z, ends in {left}", style))
 
 
 def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, vault_option
 from lfr_kernel.cli.screen import printable
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.lists.acts import consult, sample_list, verify_people
@@ -23,6 +23,7 @@ from lfr_kernel.governance.lists.sampling import (
     drawn,
     expect_drawn,
     fields_of,
+    findings_sheet,
     read_findings,
     sheet,
 )
@@ -34,17 +35,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfr_kernel.governance.lists.entries import Row
+    from lfr_kernel.governance.people.signer import SessionSigner
 
 __all__ = ["sample"]
 
 SEED_BYTES = 16
+SHOWN_DIGITS = 12
 
 
 @click.command(short_help="Check rows that are drawn at random.")
 @click.argument("file", type=FILE)
 @click.option("--n", type=click.IntRange(min=1), default=50, show_default=True, help="How many rows; or all, of fewer.")
 @click.option("--sheet", "sheet_path", type=FILE, help="Write the rows to this CSV, to be filled in, and stop.")
-@click.option("--findings", type=FILE, help="Take what was found from that CSV, and ask nothing.")
+@click.option("--findings", type=FILE, help="Take what was found from that CSV, and ask for the rest.")
 @as_option
 @vault_option
 def sample(  # noqa: PLR0917  (click hands them in by name)
@@ -53,8 +56,12 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
     """Draw rows at random, check each against your own records, and record what was found.
 
     At a terminal row by row; or with --sheet, which writes the rows to a CSV whose column `finding` is filled in, and
-    then --findings with the same file. The sheet is not encrypted: destroy it afterwards. What is recorded is how many
-    rows were checked, what was found, and the ids of the entries in which something was.
+    then --findings with the same file; rows without a finding are asked for. The sheet is not encrypted: destroy it
+    afterwards. What is recorded is how many rows were checked, what was found, and the ids of the entries in which
+    something was.
+
+    Every answer is a use of your session. If it is locked all the same, what you answered is kept in a CSV beside the
+    list, which --findings takes.
     """
     if sheet_path is not None and findings is not None:
         raise click.UsageError("--sheet writes a sample and --findings records one: give one of the two")
@@ -68,7 +75,10 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
         key = found.open_key(vault.open_sealed_key())
         if findings is not None:
             checked = read_findings(findings)
-            expect_drawn(checked, drawn(found, key, len(checked.findings), checked.seed))
+            rows = drawn(found, key, len(checked.findings), checked.seed)
+            expect_drawn(checked, rows)
+            if checked.unanswered:
+                consult(vault, signer, found, checked.unanswered)
         else:
             seed = secrets.token_hex(SEED_BYTES)
             consult(vault, signer, found, min(n, len(found)))
@@ -82,7 +92,8 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
                     soft_wrap=True,
                 )
                 return
-            checked = Checked(seed=seed, findings=_asked(rows))
+            checked = Checked(seed=seed, findings={row.about.entry: "" for row in rows})
+        _ask(rows, checked, signer, file)
         sample_list(vault, signer, found, checked)
     counts = ", ".join(f"{code} {count}" for code, count in checked.counts.items())
     console.print(
@@ -90,17 +101,27 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
     )
 
 
-def _asked(rows: Sequence[Row]) -> dict[str, str]:
-    """Ask at the terminal what is found of each row."""
+def _ask(rows: Sequence[Row], checked: Checked, signer: SessionSigner, file: Path) -> None:
+    """Ask at the terminal what is found of each row that has no finding yet, and put it into `checked`."""
     console = Console(stderr=True, highlight=False)
     letters = ", ".join(f"{letter} {code} ({text})" for letter, (code, text) in ANSWERS.items())
-    console.print(Text(letters, "dim"), soft_wrap=True)
-    found = {}
+    if checked.unanswered:
+        console.print(Text(letters, "dim"), soft_wrap=True)
     for number, row in enumerate(rows, 1):
+        if checked.findings[row.about.entry]:
+            continue
         table = Table.grid(padding=(0, 2, 0, 0))
         for field, text in fields_of(row.about).items():
             table.add_row(Text(field, "dim"), Text(printable(text)))
         console.print(Text(f"\nrow {number} of {len(rows)}", "bold"), table)
         letter = click.prompt("Finding", type=click.Choice(list(ANSWERS)), err=True)
-        found[row.about.entry] = ANSWERS[letter][0]
-    return found
+        checked.findings[row.about.entry] = ANSWERS[letter][0]
+        try:
+            signer.use()
+        except (RefusedError, KeyFileError) as error:
+            kept = file.with_name(f"{file.stem}-{checked.seed[:SHOWN_DIGITS]}.findings.csv")
+            write_whole(kept, findings_sheet(checked).encode())
+            raise RefusedError(
+                f"{error}\nwhat you found so far is in {kept}: go on with lfr-kernel watchlist sample {file} "
+                f"--findings {kept}"
+            ) from error

@@ -124,6 +124,8 @@ class AuthoritySummary(Struct, frozen=True, kw_only=True):
     starts: str
     ends: str
     """As it stands now: an extension moves it."""
+    remaining_s: float | None
+    """To the end, by whichever clock brings it first, when the warden last looked; None before it has."""
     list: str
     """Id of the watchlist."""
     warnings: tuple[str, ...]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from governance.deployment.support import HOUR, LIVE, MODEL, Letters, look
+from governance.deployment.support import HOUR, LIVE, MODEL, Letters, look, pack_with
 from governance.lists.support import a_row
 from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment import opening
@@ -80,6 +80,32 @@ def test_opening_takes_an_operator_on_shift(site: Site) -> None:
     assert site.deployment().stage is Stage.AUTHORISED
     assert site.path.exists()
     assert not kept(site).exists()
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [
+        ("ada", "deployment_opened needs the role operator, and ada is authoriser"),
+        ("dee", "the session of dee ended on 2030-07-13T04:00:00Z; its key is destroyed: lfr-kernel session start"),
+    ],
+)
+def test_the_operator_is_asked_for_before_anything_is_loaded(site: Site, by: str, text: str) -> None:
+    plan = site.plan(loaded=pack_with(build_max_age_h=2_000.0, review_max_age_h=2_000.0))
+    site.authorise(plan, starts=site.now + 1_001 * HOUR, ends=site.now + 1_002 * HOUR)
+    site.clocks.pass_(hours=1_001)
+    if by != "dee":
+        site.force.session(site.vault, by)
+    with pytest.raises(RefusedError, match=text):
+        site.governed(plan, by=by).issue("authority", LIVE)
+
+
+def test_a_session_that_ends_while_models_are_loaded_opens_nothing(site: Site) -> None:
+    site.authorise()
+    governed = issued(site)
+    end_session(site.vault, "dee")
+    with pytest.raises(RefusedError, match="dee has no session here"):
+        governed.open_list(MODEL, Letters())
+    assert site.deployment().stage is Stage.AUTHORISED
 
 
 def test_a_session_for_another_deployment_does_not_open_this_one(site: Site) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from governance.deployment.support import HOUR, LIVE, MODEL, Letters, pack_with
 from governance.lists.support import a_row
+from lfr_kernel.governance.deployment.register import recall
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.lists.acts import consult, recorded, review_list, sample_list
 from lfr_kernel.governance.lists.file import ListFile
@@ -128,6 +129,46 @@ def test_a_claim_that_was_added_after_the_authorisation_opens_nothing(site: Site
         governed.open_list(MODEL, Letters())
     assert site.path.exists()
     note(site, "list_reviewed", "cem")
+    governed.open_list(MODEL, Letters())
+
+
+def found(site: Site, listed: ListFile, **findings: str) -> ListFile:
+    """Sample it again, with these findings."""
+    return sample_list(site.vault, site.signers["fay"], listed, Checked(seed="01", findings=findings))
+
+
+def test_a_list_of_which_a_sample_found_rows_wrong_is_not_authorised(site: Site) -> None:
+    made = site.a_list()
+    clean = made.path.read_bytes()
+    sampled = found(site, made, e1="wrong-person", e2="ok", e3="poor-photograph", e4="skipped")
+    text = (
+        r"a dip sample found something wrong with 2 of its entries \(e1 wrong-person, e3 poor-photograph\): build it "
+        "again without them, or with what was wrong put right, and have that one sampled and reviewed"
+    )
+    with pytest.raises(RefusedError, match=text):
+        site.authorise()
+    found(site, sampled, e1="ok", e2="ok", e3="ok", e4="ok")
+    with pytest.raises(RefusedError, match=text):
+        site.authorise()
+    made.path.write_bytes(clean)
+    with pytest.raises(RefusedError, match=text):
+        site.authorise()
+    assert site.acts("authorised") == []
+    made.path.unlink()
+    site.a_list()
+    site.authorise()
+
+
+def test_a_list_that_was_found_wrong_since_opens_once_the_row_is_recalled(site: Site) -> None:
+    made = site.a_list()
+    entry = site.rows[0].about.entry
+    site.authorise()
+    found(site, made, **{entry: "grounds-lapsed"})
+    governed = site.governed()
+    governed.issue("authority", LIVE)
+    with pytest.raises(RefusedError, match=rf"wrong with 1 of its entries \({entry} grounds-lapsed\)"):
+        governed.open_list(MODEL, Letters())
+    recall(site.vault, site.signers["cem"], 1, entry, reason="grounds-lapsed", text=None)
     governed.open_list(MODEL, Letters())
 
 

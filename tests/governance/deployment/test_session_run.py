@@ -15,7 +15,8 @@ from governance.deployment.support import Site, pack_with
 from governance.lists.support import MODEL, a_row
 from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.register import end, recall
-from lfr_kernel.governance.errors import AuditError
+from lfr_kernel.governance.errors import AuditError, RefusedError
+from lfr_kernel.governance.people.sessions import end_session
 from lfr_kernel.governance.standing import Ending, Stage
 from lfr_kernel.messages import Alert
 from lfr_kernel.plugins import (
@@ -160,6 +161,16 @@ async def test_from_the_first_alert_to_the_receipt(site: Site) -> None:
     assert str(site.acts()[-1]["n"]) == run.printer.lines[-1].split()[3]
     assert site.vault.database.pending("anchor") == []
     site.expect_chain()
+
+
+async def test_without_an_operator_on_shift_no_model_is_loaded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.authorise()
+    end_session(site.vault, "dee")
+    run, made = Run(site), list[str]()
+    monkeypatch.setattr(f"{__name__}.FakeDetector", lambda: made.append("detector"))
+    with anyio.fail_after(PATIENCE_S), pytest.raises(RefusedError, match="dee has no session here"):
+        await run()
+    assert made == []
 
 
 async def test_a_run_that_is_stopped_leaves_its_deployment_open_for_the_next(site: Site) -> None:

@@ -175,15 +175,44 @@ def test_who_is_no_operator_or_was_revoked_unlocks_nothing(waiting: Waiting) -> 
     opener = Opener(operator=lambda: before, unlock=waiting.key_of("dee"))
     governed = Governed(vault, waiting.plan, opener)
     waiting.site.opened.append(governed)
-    governed.issue("authority", LIVE)
     with pytest.raises(RefusedError, match="the keys of dee were revoked on 2030-06-01T12:00:00Z"):
-        governed.open_list(MODEL, Letters())
+        governed.issue("authority", LIVE)
     assert waiting.site.acts("deployment_unlocked") == []
 
 
 def test_without_a_session_a_key_file_unlocks_nothing(waiting: Waiting) -> None:
     end_session(waiting.site.vault, "dee")
     waiting.refused("dee", match="dee has no session here")
+
+
+@pytest.mark.parametrize(
+    ("by", "has_key", "text"),
+    [
+        ("dee", False, "deployment 1 waits for an operator, as its profile says"),
+        ("fay", True, "deployment_unlocked needs the role operator, and fay is auditor"),
+        ("eva", True, "deployment_unlocked needs the role operator, and eva is data-protection"),
+        ("dov", True, "the key of deployment 1 was sealed before dov was an operator here"),
+        ("nobody", True, "nobody has no session here"),
+    ],
+)
+def test_who_may_not_unlock_is_told_before_anything_is_loaded(
+    waiting: Waiting, by: str, *, has_key: bool, text: str
+) -> None:
+    waiting.change(dov={"roles": ("operator",)})
+    unlocked: list[object] = []
+    unlock = (lambda *given: unlocked.append(given) or b"") if has_key else None
+    with pytest.raises(RefusedError, match=text):
+        waiting.site.governed(waiting.plan, by=by, unlock=unlock).issue("authority", LIVE)
+    assert unlocked == []
+
+
+def test_a_session_that_ends_while_models_are_loaded_unlocks_nothing(waiting: Waiting) -> None:
+    governed = waiting.site.governed(waiting.plan, unlock=waiting.key_of("dee"))
+    governed.issue("authority", LIVE)
+    end_session(waiting.site.vault, "dee")
+    with pytest.raises(RefusedError, match="dee has no session here"):
+        governed.open_list(MODEL, Letters())
+    assert waiting.site.acts("deployment_unlocked") == []
 
 
 def test_a_new_operator_unlocks_once_another_one_has_sealed_it_to_the_present_roster(waiting: Waiting) -> None:

@@ -416,10 +416,12 @@ async def test_the_operator_is_told_that_the_end_is_near(site: Site) -> None:
         for minutes in (45, 5, 5):
             site.clocks.pass_(minutes=minutes)
             await watch.clock.advance(1)
+    command = "lfr-kernel authority extend 1 --until ..."
     assert watch.logged == [
-        ("authority_ends_soon", {"minutes": 15, "remaining_s": 900}),
-        ("authority_ends_soon", {"minutes": 5, "remaining_s": 300}),
+        ("authority_ends_soon", {"minutes": 15, "remaining_s": 900, "to_extend": command}),
+        ("authority_ends_soon", {"minutes": 5, "remaining_s": 300, "to_extend": command}),
     ]
+    assert watch.warden.remaining_s == 300
 
 
 async def test_an_entry_that_expires_leaves_the_index(site: Site) -> None:

@@ -404,6 +404,51 @@ def test_a_dip_sample_can_be_taken_at_the_terminal(built: Site, monkeypatch: pyt
     assert "warrant 17" in err
 
 
+def answering(site: Site, monkeypatch: pytest.MonkeyPatch, answers: Sequence[tuple[int, str]]) -> None:
+    """Answer at the prompt, each after some minutes."""
+    left = iter(answers)
+
+    def answer(*_: object, **__: object) -> str:
+        minutes, letter = next(left)
+        site.force.clocks.pass_(minutes=minutes)
+        return letter
+
+    monkeypatch.setattr("lfr_kernel.cli.watchlist_sample.click.prompt", answer)
+
+
+def test_whoever_answers_is_not_idle(built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(built, monkeypatch, [(6, "o"), (6, "o"), (6, "g")])
+    code, out, err = built("sample", built.out, "--vault", built.vault.folder, "--as", "fay")
+    assert code == 0, err
+    assert out == "sampled by fay: rows checked 3 of 3; grounds-lapsed 1, ok 2\n"
+
+
+@pytest.mark.parametrize("answers", [[(1, "o"), (11, "g")], [(11, "o")]])
+def test_a_session_that_is_locked_loses_no_answer(
+    built: Site, monkeypatch: pytest.MonkeyPatch, answers: list[tuple[int, str]]
+) -> None:
+    site, vault = built, built.vault.folder
+    answering(site, monkeypatch, answers)
+    code, out, err = site("sample", site.out, "--vault", vault, "--as", "fay")
+    (kept,) = site.folder.glob("spring-*.findings.csv")
+    assert (code, out) == (2, "")
+    text = " ".join(err.split())
+    assert "the session of fay is locked: idle 11 min, limit 10; its key is destroyed: lfr-kernel session start" in text
+    assert f"so far is in {kept}: go on with lfr-kernel watchlist sample {site.out} --findings {kept}" in text
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert not any(person in kept.read_text(encoding="utf-8") for person in ("obama", "collins"))
+    code, _, err = site("sample", site.out, "--findings", kept, "--vault", vault, "--as", "fay")
+    assert code == 2, "nobody goes on without a session"
+    site.force.session(site.vault, "fay")
+    answering(site, monkeypatch, [(1, "s")] * (3 - len(answers)))
+    code, out, err = site("sample", site.out, "--findings", kept, "--vault", vault, "--as", "fay")
+    assert code == 0, err
+    assert f"rows checked {len(answers)} of 3" in out
+    (_, first, again, sampled) = site.acts()
+    assert (first[1]["n"], again[1]["n"]) == (3, 3 - len(answers))
+    assert sum(sampled[1]["findings"].values()) == 3
+
+
 def test_a_reader_without_stills_is_refused(site: Site) -> None:
     site.reader = "bare"
     with pytest.MonkeyPatch.context() as patch:

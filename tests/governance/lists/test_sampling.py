@@ -18,6 +18,7 @@ from lfr_kernel.governance.lists.sampling import (
     draw,
     drawn,
     expect_drawn,
+    findings_sheet,
     read_findings,
     sheet,
 )
@@ -70,12 +71,26 @@ def test_rows_that_were_not_drawn_cannot_be_recorded(made: ListFile) -> None:
         expect_drawn(Checked(seed=SEED, findings={rows[0].about.entry: "ok", "e-other": "ok"}), rows)
 
 
+def test_a_sheet_that_was_filled_in_in_part_is_read_and_kept_without_anybodys_name(
+    made: ListFile, tmp_path: Path
+) -> None:
+    rows = drawn(made, made.open_key(INSTALLATION), 3, SEED)
+    checked = read_findings(filled(tmp_path / "s.csv", sheet(rows, SEED), ["wrong-person", "", "skipped"]))
+    assert (checked.n, checked.unanswered) == (1, 1)
+    assert checked.wrong == {rows[0].about.entry: "wrong-person"}
+    kept = tmp_path / "kept.csv"
+    kept.write_text(findings_sheet(checked), encoding="utf-8")
+    assert read_findings(kept) == checked
+    expect_drawn(checked, rows)
+    assert not any(row.about.person in kept.read_text(encoding="utf-8") for row in rows)
+
+
 def test_what_is_wrong_with_a_sheet_is_said(made: ListFile, tmp_path: Path) -> None:
     text = sheet(drawn(made, made.open_key(INSTALLATION), 2, SEED), SEED)
     with pytest.raises(ManifestError, match=r"expected one of ok, wrong-person, .* got 'wrong-persn' \(did you mean"):
         read_findings(filled(tmp_path / "s.csv", text, ["ok", "wrong-persn"]))
-    with pytest.raises(ManifestError, match="got ''"):
-        read_findings(filled(tmp_path / "s.csv", text, ["ok", ""]))
+    with pytest.raises(ManifestError, match="got ' '"):
+        read_findings(filled(tmp_path / "s.csv", text, ["ok", " "]))
     with pytest.raises(ManifestError, match="expected each entry once"):
         read_findings(filled(tmp_path / "s.csv", text, ["ok", "ok"], entry="e-1"))
     (tmp_path / "s.csv").write_text("entry,finding\ne-1,ok\n", encoding="utf-8")

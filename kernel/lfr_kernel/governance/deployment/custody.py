@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.people.signer import SessionSigner
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Taken", "Unlock", "destroy_key", "destroy_keys", "has_key", "keep_key", "take_key"]
+__all__ = ["Taken", "Unlock", "destroy_key", "destroy_keys", "expect_unlocking", "has_key", "keep_key", "take_key"]
 
 Unlock: TypeAlias = Callable[[Mapping[str, bytes], bytes], bytes]
 """Opens what was sealed to operators: given by name of the operator, and for a purpose."""
@@ -67,6 +67,22 @@ class Taken(Struct, frozen=True, kw_only=True):
         return "<Taken>"
 
 
+class _Waiting(Struct, frozen=True, kw_only=True):
+    """What a key that waits for an operator takes to go on, all of it there."""
+
+    by: SessionSigner
+    sealed: bytes
+    """The key, as it was sealed to them."""
+    unlock: Unlock
+
+
+def expect_unlocking(
+    vault: Vault, deployment: Deployment, operator: Callable[[], SessionSigner], unlock: Unlock | None
+) -> None:
+    """See that whoever is there may take the key, if it waits for an operator; takes and raises as `take_key`."""
+    _waiting(vault, deployment, operator, unlock)
+
+
 def take_key(
     vault: Vault, deployment: Deployment, operator: Callable[[], SessionSigner], unlock: Unlock | None
 ) -> Taken:
@@ -83,9 +99,21 @@ def take_key(
         RefusedError: it waits for an operator, or this one may not.
         SealError: it does not open.
     """
+    waiting = _waiting(vault, deployment, operator, unlock)
+    if waiting is None:
+        return Taken(key=vault.keyring.get(deployment.keyname), by=None)
+    # Only what was sealed to whoever has the session: the key file has to be the same person's.
+    key = waiting.unlock({waiting.by.member.name: waiting.sealed}, purpose_of(deployment))
+    keep_key(vault, deployment, key, "operator-unlock")
+    return Taken(key=key, by=waiting.by)
+
+
+def _waiting(
+    vault: Vault, deployment: Deployment, operator: Callable[[], SessionSigner], unlock: Unlock | None
+) -> _Waiting | None:
     kept = vault.keyring.get(deployment.keyname)
     if len(kept) == KEY_BYTES:
-        return Taken(key=kept, by=None)
+        return None
     if unlock is None:
         raise RefusedError(
             f'deployment {deployment.serial} waits for an operator, as its profile says (start = "operator-unlock"): '
@@ -103,10 +131,7 @@ def take_key(
             f"the key of deployment {deployment.serial} was sealed before {name} was an operator here: expected "
             f"{' or '.join(sorted(operators))} to go on with it, who thereby seals it to {name}, too"
         )
-    # Only what was sealed to whoever has the session: the key file has to be the same person's.
-    key = unlock({name: base64.b64decode(operators[name])}, purpose_of(deployment))
-    keep_key(vault, deployment, key, "operator-unlock")
-    return Taken(key=key, by=by)
+    return _Waiting(by=by, sealed=base64.b64decode(operators[name]), unlock=unlock)
 
 
 def has_key(vault: Vault, deployment: Deployment) -> bool:

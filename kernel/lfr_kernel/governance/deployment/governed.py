@@ -13,7 +13,7 @@ from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
-from lfr_kernel.governance.deployment.opening import open_deployment, permit_of, permitted
+from lfr_kernel.governance.deployment.opening import expect_opener, open_deployment, permit_of, permitted
 from lfr_kernel.governance.deployment.register import (
     Deployment,
     counted,
@@ -87,6 +87,8 @@ def _is_taken(lock: FileLock, *, wait_s: float) -> bool:
 class Look(Struct, frozen=True, kw_only=True):
     """What the warden finds when it looks."""
 
+    deployment: int
+    """Its serial number."""
     standing: Standing
     is_ending: bool
     """Whether somebody has ended the deployment."""
@@ -145,7 +147,8 @@ class Governed:
         """Return the permit; see `PermitIssuer`. What is over on this vault is ended and wiped first.
 
         Raises:
-            PermitRefusedError, PackError, RefusedError: nothing may capture.
+            PermitRefusedError, PackError, RefusedError: nothing may capture, or nobody is there who may open the list.
+            KeyFileError, SealError: the key of a deployment that is open is gone, or cannot be read.
             AuditError: the audit cannot be written.
         """
         del kind
@@ -157,6 +160,7 @@ class Governed:
                 )
             settle(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
+        expect_opener(self._vault, self.deployment, self._opener)
         self.warnings = warnings(document_of(self._vault, self.deployment))
         return permit_of(self.deployment, self.plan)
 
@@ -203,6 +207,7 @@ class Governed:
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
         return Look(
+            deployment=deployment.serial,
             standing=standing,
             is_ending=is_ending,
             why=deployment.why,

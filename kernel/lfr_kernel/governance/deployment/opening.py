@@ -13,7 +13,7 @@ from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import verify_authority
 from lfr_kernel.governance.deployment.binding import verify_signed
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
-from lfr_kernel.governance.deployment.custody import Taken, keep_key, take_key
+from lfr_kernel.governance.deployment.custody import Taken, expect_unlocking, keep_key, take_key
 from lfr_kernel.governance.deployment.plan import refuse, verify_list, verify_pack
 from lfr_kernel.governance.deployment.register import deployments, document_of, find, save, withdrawn
 from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, remove_source
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Opener", "open_deployment", "permit_of", "permitted", "working_copy"]
+__all__ = ["Opener", "expect_opener", "open_deployment", "permit_of", "permitted", "working_copy"]
 
 WORKING_COPY = "list.lfrlist"
 WITHDRAWALS = """SELECT json_extract(body, '$.facts.entry') FROM entries
@@ -52,7 +52,8 @@ class Opener(Struct, frozen=True, kw_only=True):
     """Who is there to open a deployment."""
 
     operator: Callable[[], SessionSigner]
-    """Returns the session of an operator, or refuses: asked to open it first, not to go on with it."""
+    """Returns the session of an operator, or refuses: asked to open it first, and to go on where the key waits for one;
+    both before models are loaded and after."""
     unlock: Unlock | None
     """Needed to go on with one whose key waits for an operator."""
 
@@ -100,6 +101,25 @@ def permitted(vault: Vault, plan: Plan, paces: Mapping[str, str], *, swap: tuple
     )
     refuse(f"authority {deployment.authority}", problems)
     return deployment
+
+
+def expect_opener(vault: Vault, deployment: Deployment, opener: Opener) -> None:
+    """See that somebody is there who may open a deployment, or go on with it, before anything is loaded for it.
+
+    Raises:
+        KeyFileError, SealError: the key of one that is open is gone, or cannot be read.
+        RefusedError: nobody is there, or they may not.
+    """
+    if deployment.stage is Stage.OPEN:
+        expect_unlocking(vault, deployment, opener.operator, opener.unlock)
+    else:
+        _operator(vault, deployment, opener)
+
+
+def _operator(vault: Vault, deployment: Deployment, opener: Opener) -> SessionSigner:
+    operator = opener.operator()
+    vault.may("deployment_opened", operator, deployment=deployment.serial)
+    return operator
 
 
 def _require_time(vault: Vault, plan: Plan, deployment: Deployment) -> None:
@@ -229,9 +249,7 @@ def _withdrawn(vault: Vault, deployment: Deployment) -> set[str]:
 
 
 def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:
-    operator = opener.operator()
-    vault.may("deployment_opened", operator, deployment=deployment.serial)
-    now = vault.clocks()
+    operator, now = _operator(vault, deployment, opener), vault.clocks()
     sealed = ListFile.open(plan.list)
     sealed.verify_public()
     verify_people(vault, sealed)

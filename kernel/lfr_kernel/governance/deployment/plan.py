@@ -79,7 +79,7 @@ def verify_list(listed: ListFile, done: Recorded, pack: Pack, pack_digest: str, 
 
     Args:
         listed: the list.
-        done: which of its reviews and samples count.
+        done: which of its reviews and samples count, and what these found.
         pack: of the profile.
         pack_digest: of the pack's file.
         now_ns: UTC.
@@ -110,6 +110,12 @@ def verify_list(listed: ListFile, done: Recorded, pack: Pack, pack_digest: str, 
         yield (
             f"expected a dip sample of {needed} entries (min_sample of pack {pack.name}), got {checked}: "
             f"lfr-kernel watchlist sample --n {needed}"
+        )
+    if done.wrong:
+        found = ", ".join(f"{entry} {code}" for entry, code in done.wrong.items())
+        yield (
+            f"a dip sample found something wrong with {len(done.wrong)} of its entries ({found}): build it again "
+            "without them, or with what was wrong put right, and have that one sampled and reviewed"
         )
     if counts.latest_expiry is not None and _ns(counts.latest_expiry) <= now_ns:
         yield "all of its entries have expired: build it again"

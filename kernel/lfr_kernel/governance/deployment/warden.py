@@ -66,6 +66,8 @@ class Warden(Actor):
         """Whether the deployment has ended: there is nothing left to watch over."""
         self.is_wiped = False
         """Whether its list was wiped, to the last step."""
+        self.remaining_s: float | None = None
+        """Seconds to the end, as of the last look; None before the first."""
         self._has_begun = False
         self._is_stopping = False
         self._governed = governed
@@ -106,7 +108,12 @@ class Warden(Actor):
             for entry in look.withdrawn:
                 await self._withdraw(entry)
         if look.warning_min is not None:
-            self._log("authority_ends_soon", minutes=look.warning_min, remaining_s=round(look.remaining_s))
+            self._log(
+                "authority_ends_soon",
+                minutes=look.warning_min,
+                remaining_s=round(look.remaining_s),
+                to_extend=f"lfr-kernel authority extend {look.deployment} --until ...",
+            )
         if look.standing is not Standing.IN_FORCE and not self._is_stopping:
             self._is_stopping = True
             self._log("capture_stopped", why=look.standing.value)
@@ -114,12 +121,14 @@ class Warden(Actor):
 
     async def _look(self) -> Look:
         try:
-            return await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+            look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
         except CallAbandonedError as error:
             raise AuditError(
                 f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
                 f"what holds up its disk, then start again ({error})"
             ) from error
+        self.remaining_s = look.remaining_s
+        return look
 
     def _taken_off(self, entry: str) -> Withdrawal | None:
         """Take an entry off the list in memory; None if it was left out at the opening, or is none of this list's."""

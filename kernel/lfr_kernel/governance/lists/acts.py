@@ -160,12 +160,15 @@ def sample_list(vault: Vault, signer: SessionSigner, source: ListFile, checked: 
         checked: the rows, and what was found of each.
 
     Raises:
-        RefusedError: the person may not, or no row was checked; or the list was opened for a deployment.
+        RefusedError: the person may not, or no row was checked, or some were not looked at yet; or the list was opened
+            for a deployment.
     """
     vault.may("list_sampled", signer)
     _expect_unopened(vault, source)
     if not checked.n:
         raise RefusedError("no row of the sample was checked: nothing is recorded")
+    if checked.unanswered:
+        raise RefusedError(f"{checked.unanswered} rows of the sample have no finding yet: nothing is recorded")
     header = source.header
     sample = Sample(
         list=header.id,
@@ -246,6 +249,9 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
     reviews: tuple[Review, ...]
     samples: tuple[Sample, ...]
+    wrong: dict[str, str]
+    """What samples found, by entry, of those that are still listed. For this the audit is enough: a copy of the file
+    from before the sample does not hide it, and no later sample takes it back."""
 
 
 def recorded(vault: Vault, source: ListFile) -> Recorded:
@@ -282,7 +288,20 @@ def recorded(vault: Vault, source: ListFile) -> Recorded:
     return Recorded(
         reviews=tuple(one for one in source.reviews if is_known("list_reviewed", one.reviewer.name)),
         samples=tuple(one for one in source.samples if is_known("list_sampled", one.by.name, one.seed, one.n)),
+        wrong=_found_wrong(vault, source),
     )
+
+
+def _found_wrong(vault: Vault, source: ListFile) -> dict[str, str]:
+    header = source.header
+    rows = vault.database.query(
+        "SELECT found.key, found.value FROM entries, json_each(body, '$.facts.entries') AS found "
+        "WHERE act = 'list_sampled' "
+        "AND json_extract(body, '$.facts.list') = ? AND json_extract(body, '$.facts.root') = ? "
+        "AND found.key NOT IN (SELECT entry FROM withdrawals WHERE list = ?) ORDER BY number",
+        (header.id, header.root, header.id),
+    )
+    return dict(rows)
 
 
 def _expect_person(vault: Vault, source: ListFile, by: Signatory, act: str, at: dt.datetime) -> None:

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.lists.entries import Entry, Row
     from lfr_kernel.governance.lists.file import ListFile
 
-__all__ = ["ANSWERS", "SKIPPED", "Checked", "draw", "drawn", "expect_drawn", "fields_of", "read_findings", "sheet"]
+__all__ = [
+    "ANSWERS",
+    "SKIPPED",
+    "Checked",
+    "draw",
+    "drawn",
+    "expect_drawn",
+    "fields_of",
+    "findings_sheet",
+    "read_findings",
+    "sheet",
+]
 
 SKIPPED = "skipped"
 ANSWERS: Mapping[str, tuple[str, str]] = {
@@ -43,12 +54,17 @@ class Checked(Struct, frozen=True, kw_only=True):
     seed: str
     """Hexadecimal."""
     findings: dict[str, str]
-    """Code by entry, of every row that was drawn."""
+    """Code by entry, of every row that was drawn; empty for one that nobody has looked at yet."""
 
     @property
     def n(self) -> int:
         """How many rows were checked."""
-        return len(self.findings) - self.counts.get(SKIPPED, 0)
+        return len(self.findings) - self.counts.get(SKIPPED, 0) - self.unanswered
+
+    @property
+    def unanswered(self) -> int:
+        """How many rows nobody has looked at yet."""
+        return self.counts.get("", 0)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -58,7 +74,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     @property
     def wrong(self) -> dict[str, str]:
         """The rows in which something was found, by entry."""
-        return {entry: code for entry, code in self.findings.items() if code not in {"ok", SKIPPED}}
+        return {entry: code for entry, code in self.findings.items() if code not in {"ok", SKIPPED, ""}}
 
 
 def draw(total: int, n: int, seed: str) -> list[int]:
@@ -113,11 +129,20 @@ def sheet(rows: Iterable[Row], seed: str) -> str:
     return file.getvalue()
 
 
+def findings_sheet(checked: Checked) -> str:
+    """Return a sample as CSV that holds of each row what was found and its id, and nothing about anybody."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["finding", "seed", "entry"])
+    writer.writerows([code, checked.seed, entry] for entry, code in checked.findings.items())
+    return file.getvalue()
+
+
 def read_findings(path: Path) -> Checked:
-    """Read a sheet that was filled in. Blocks on the file.
+    """Read a sheet that was filled in, whole or in part. Blocks on the file.
 
     Raises:
-        ManifestError: it cannot be read, lacks a column, or a row of it has no finding, or an unknown one.
+        ManifestError: it cannot be read, lacks a column, or a row of it has an unknown finding.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
@@ -133,7 +158,7 @@ def read_findings(path: Path) -> Checked:
         f"entry {row['entry']}: expected one of {', '.join(CODES)}, got {shown(row['finding'])}"
         f"{suggest(row['finding'] or '', CODES)}"
         for row in rows
-        if row["finding"] not in CODES
+        if row["finding"] not in {*CODES, ""}
     ]
     seeds = sorted({row["seed"] or "" for row in rows})
     if len(seeds) > 1:

@@ -118,7 +118,7 @@ def hand_over(vault: Vault, name: str | None, person: Person, *, deployment: int
 
 
 def open_session(vault: Vault, name: str | None) -> SessionSigner:
-    """Return the signer of a session, which counts as a use of it only when it signs.
+    """Return the signer of a session. Opening it is no use of it: signing is, and so is `SessionSigner.use`.
 
     Args:
         vault: of the installation.

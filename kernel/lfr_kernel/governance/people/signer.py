@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfr_kernel.governance.instant import Instant
-    from lfr_kernel.governance.people.shift import ShiftFolder
+    from lfr_kernel.governance.people.shift import Shift, ShiftFolder
     from lfr_kernel.governance.people.statements import Member, SessionCertificate
 
 __all__ = ["SessionSigner"]
@@ -37,8 +37,8 @@ class SessionSigner:
         self._folder = folder
         self._clocks = clocks
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of `message`, and count it as a use of the session.
+    def use(self) -> Shift:
+        """Count this moment as a use of the session, as when its person answers a question; return the session.
 
         Raises:
             RefusedError: the session was ended, or is locked; a locked one is destroyed.
@@ -52,4 +52,8 @@ class SessionSigner:
         if lock is not None:
             self._folder.refuse(self.certificate, lock, now)
         self._folder.touch(name, now)
-        return KeySigner(self.name, self._folder.private(shift)).sign(message)
+        return shift
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of `message`, and count it as a use of the session. Raises as `use` does."""
+        return KeySigner(self.name, self._folder.private(self.use())).sign(message)
