@@ -351,7 +351,7 @@ def wait_for_alert(day: Day, running: Process, person: str) -> None:
 def close(day: Day, running: Process) -> None:
     """The deployment is ended, and the running kernel wipes the list and ends."""
     said = day.do("authority close 1 --as dee --text", "the street was empty")
-    assert "the kernel that runs under it stops and wipes its list" in said
+    assert "the kernel that runs on this vault wipes its list now" in said
     result = running.result()
     assert result.code == 0, result.err
     assert '"list_wiped"' in result.err
