@@ -15,7 +15,7 @@ from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, WRITE_S,
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.standing import Ending, Stage
 from lfr_kernel.messages import Recall, Receipt, Relist, Wipe
-from lfr_kernel.runtime import ActorError, ActorFailed
+from lfr_kernel.runtime import ActorError, ActorFailed, ActorStopped
 from lfr_kernel.stages.gallery import Gallery
 from lfr_kernel.stages.index import IndexHost
 from lfr_kernel.testing import InlineLane, VirtualClock, run_actor
@@ -334,17 +334,23 @@ async def test_the_wipe_is_not_cut_short(site: Site) -> None:
     assert site.deployment().stage is Stage.CLOSED
 
 
-async def test_an_index_that_is_gone_does_not_keep_the_wipe_from_its_end(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("error", "events", "restarts"),
+    [(ActorStopped, ["list_wiped"], 0), (ActorError, ["index_restarted", "list_wiped"], 1)],
+)
+async def test_an_index_that_does_not_answer_does_not_keep_the_wipe_from_its_end(
+    site: Site, error: type[ActorError], events: list[str], restarts: int
+) -> None:
     watch = Watch(site, site.running())
 
     def gone(_: Any) -> None:
-        raise ActorError("index", "stopped before it answered")
+        raise error("index", "does not answer")
 
     watch.index.answer = gone
     async with watch.on_watch():
         site.clocks.pass_(minutes=60)
         await watch.clock.advance(0.25)
-    assert watch.events == ["index_restarted", "list_wiped"]
+    assert (watch.events, watch.index.restarts) == (events, restarts)
     assert site.deployment().stage is Stage.CLOSED
 
 

@@ -11,7 +11,7 @@ from lfr_kernel.governance.errors import AuditError, RefusedError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Standing
 from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
-from lfr_kernel.runtime import Actor, ActorError, CallAbandonedError, describe
+from lfr_kernel.runtime import Actor, ActorError, ActorStopped, CallAbandonedError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -185,7 +185,9 @@ class Warden(Actor):
         self._listed.erase()
         try:
             await self.index.ask(Wipe(), deadline_s=ASK_S)
+        except ActorStopped:
+            pass  # the run is stopping, and the index was faster: its own teardown has erased what it held
         except ActorError as error:
-            # It has no list to load any more: its own teardown has erased what it held.
+            # It has no list to load any more.
             self._log("index_restarted", why=describe(error))
             self.index.restart()
