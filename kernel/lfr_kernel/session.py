@@ -31,7 +31,7 @@ from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
 from lfr_kernel.stages.desk import EvidenceStore
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.residency import MAX_RESIDENCY_S, Residency
-from lfr_kernel.telemetry.summary import AuthoritySummary, Summary, iso, summarise
+from lfr_kernel.telemetry.summary import AuthoritySummary, Summary, iso, summarise, summarise_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.camera import Camera, Pace
     from lfr_kernel.stages.detector import Detector
     from lfr_kernel.stages.embedder import Embedder
+    from lfr_kernel.telemetry.summary import WatchlistSummary
 
 __all__ = ["Listener", "Session", "StoppedBeforeStartError", "cores"]
 
@@ -106,6 +107,7 @@ class Session:
         self._max_residency_s = governed.plan.pack.rules.max_residency_s if governed else max_residency_s
         self._residency = Residency(self._clock.monotonic_ns, bound_s=self._max_residency_s)
         self._listed: Listed | None = None
+        self._list_summary: WatchlistSummary | None = None
         self._models = Models(self._plugin, registry, self._listener.log)
         self._pipeline: Pipeline | None = None
         self._preparing: anyio.CancelScope | None = None
@@ -235,6 +237,7 @@ class Session:
                 self._listener.log("authority_incomplete", warning=warning)
         else:
             self._listed = await self._enrol(compute, detector, embedder)
+        self._list_summary = summarise_list(self._listed, self.profile.watchlist.threshold)
         for rejected in self._listed.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
         if self._governed is None:
@@ -319,7 +322,7 @@ class Session:
         Raises:
             RuntimeError: the session has not started its actors.
         """
-        if self._pipeline is None or self._listed is None or self.basis is None:
+        if self._pipeline is None or self._list_summary is None or self.basis is None:
             raise RuntimeError("the session has not started: there is nothing to summarise")
         now_ns = self._ended_ns or self._clock.monotonic_ns()
         return summarise(
@@ -332,8 +335,7 @@ class Session:
             began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,
-            watchlist=self._listed,
-            threshold=self.profile.watchlist.threshold,
+            watchlist=self._list_summary,
             models=self._models.loaded,
         )
 

@@ -33,7 +33,7 @@ from lfr_kernel.stages.residency import Residency
 from lfr_kernel.stages.retention import RetentionHost
 from lfr_kernel.stages.sink import Evidence, SinkHost, SinkLimits
 from lfr_kernel.stages.tracker import TrackerHost
-from lfr_kernel.telemetry.summary import Facts, Summary, summarise
+from lfr_kernel.telemetry.summary import Facts, Summary, summarise, summarise_list
 from lfr_kernel.testing import VirtualClock
 from lfr_kernel.testing.fakes import (
     FakeCamera,
@@ -249,8 +249,7 @@ class World:
             began_at_ns=0,
             ended=ended,
             duration_s=1.0,
-            watchlist=nobody,
-            threshold=0.6,
+            watchlist=summarise_list(nobody, 0.6),
             models={},
         )
 

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.sink import SinkFacts
     from lfr_kernel.stages.tracker import TrackerFacts
 
-__all__ = ["AlertSummary", "AuthoritySummary", "Facts", "ModelSummary", "Summary", "summarise"]
+__all__ = [
+    "AlertSummary",
+    "AuthoritySummary",
+    "Facts",
+    "ModelSummary",
+    "Summary",
+    "WatchlistSummary",
+    "summarise",
+    "summarise_list",
+]
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -92,6 +101,7 @@ class WatchlistSummary(Struct, frozen=True, kw_only=True):
     """Who was looked for, in numbers."""
 
     people: int
+    """When it was opened; so with photographs."""
     photographs: int
     rejected: dict[str, str]
     """Photograph: reason."""
@@ -197,6 +207,19 @@ def summarise_alert(alert: Alert) -> AlertSummary:
     )
 
 
+def summarise_list(listed: Listed, threshold: float) -> WatchlistSummary:
+    """Say who is looked for, in numbers: as things are, since entries may be withdrawn, and the list be wiped."""
+    return WatchlistSummary(
+        people=len(listed),
+        photographs=listed.photographs,
+        rejected={str(one.photo): one.reason for one in listed.rejected},
+        unlisted=listed.unlisted,
+        resemblances=listed.findings,
+        threshold=threshold,
+        model=listed.digest,
+    )
+
+
 def summarise(
     facts: Facts,
     *,
@@ -208,8 +231,7 @@ def summarise(
     began_at_ns: int,
     ended: str,
     duration_s: float,
-    watchlist: Listed,
-    threshold: float,
+    watchlist: WatchlistSummary,
     models: Mapping[str, ModelSummary],
 ) -> Summary:
     """Add up what the stages say of themselves."""
@@ -274,15 +296,7 @@ def summarise(
         },
         biometric_residency_ms=facts.residency,
         fps=round(processed / duration_s, 2) if duration_s > 0 else 0.0,
-        watchlist=WatchlistSummary(
-            people=len(watchlist),
-            photographs=watchlist.photographs,
-            rejected={str(one.photo): one.reason for one in watchlist.rejected},
-            unlisted=watchlist.unlisted,
-            resemblances=watchlist.findings,
-            threshold=threshold,
-            model=watchlist.digest,
-        ),
+        watchlist=watchlist,
         models=dict(models),
         cameras={camera.name: camera for camera in facts.cameras},
         sinks={sink.name: sink for sink in facts.sinks},
