@@ -79,7 +79,7 @@ def test_a_run_within_its_report(lfr: Callable[..., Any], board: Any, cite: Call
     assert result.code == 0
     assert result.json["basis"] == {"state": "covered", "report": digest, "report_class": "benchmark", "reasons": []}
     assert kept(board)["basis"] == line
-    assert f"\n      {line}\n      a proposal: a person decides\n" in result.err
+    assert f"\n      {line}\n      permit: " in result.err
     event = logged(result.err)
     assert (event["level"], event["state"], event["report"]) == ("info", "covered", digest)
     assert f"basis                 {line}" in table(lfr("-p", board.profile).out)

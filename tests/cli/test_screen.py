@@ -358,7 +358,7 @@ def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
         alerted_monotonic_ns=1,
         model="d1",
         evidence="e",
-        permit="demo",
+        permit="demo\x1b",
         basis=f"{OUTSIDE}\x1b",
     )
     show_alert(Console(file=file, width=WIDTH), message, Redactor())
@@ -366,6 +366,7 @@ def test_an_alert_names_the_person_on_a_line_of_its_own() -> None:
         "ALERT left: may be ada\N{REPLACEMENT CHARACTER}[31m",
         "      similarity 0.61 (threshold 0.60), 5 faces pooled, 7d02eee591e447cf",
         "      report 3f2a91c0… (benchmark), OUTSIDE (2): list of 900, tested with…\N{REPLACEMENT CHARACTER}",
+        "      permit: demo\N{REPLACEMENT CHARACTER}",
         "      a proposal: a person decides",
     ]
     assert max(map(len, file.getvalue().splitlines())) <= WIDTH

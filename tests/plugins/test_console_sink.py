@@ -73,7 +73,7 @@ def alert(**fields: Any) -> Alert:
     return Alert(**usual | fields)
 
 
-async def test_an_alert_is_three_plain_lines_where_there_is_no_terminal(
+async def test_an_alert_is_four_plain_lines_where_there_is_no_terminal(
     sink: ConsoleSink, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await sink.deliver(alert())
@@ -83,6 +83,7 @@ async def test_an_alert_is_three_plain_lines_where_there_is_no_terminal(
         "14:00:00  ALERT  gate: may be Ada Lovelace, similarity 0.74 (threshold 0.60)\n"
         "          7 faces pooled. A proposal: a person decides. Alert 9f2c41d07be3a518\n"
         "          NO REPORT, the threshold rests on no evidence\n"
+        "          permit: demo\n"
     )
 
 
@@ -108,7 +109,7 @@ async def test_no_color_is_respected(sink: ConsoleSink, monkeypatch: pytest.Monk
 
 async def test_long_lines_are_not_broken(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
     await sink.deliver(alert(person="A very long reference " * 10))
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 4
 
 
 async def test_the_longest_basis_fits_80_columns(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,10 +121,15 @@ async def test_the_longest_basis_fits_80_columns(sink: ConsoleSink, capsys: pyte
 
 async def test_names_cannot_steer_the_terminal(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
     await sink.deliver(
-        alert(person="[red]Ada\x1b[2J\nALERT  gate: may be Bob", camera="g\x07\u202eate", basis="\x1b[2J\nB")
+        alert(
+            person="[red]Ada\x1b[2J\nALERT  gate: may be Bob",
+            camera="g\x07\u202eate",
+            basis="\x1b[2J\nB",
+            permit="\x1b[2J\nC",
+        )
     )
     err = capsys.readouterr().err
-    assert len(err.splitlines()) == 3
+    assert len(err.splitlines()) == 4
     assert "\x1b" not in err
     assert "\x07" not in err
     assert "\u202e" not in err

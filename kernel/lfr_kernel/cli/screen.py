@@ -150,6 +150,7 @@ def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> 
             (printable(redact(alert.person)), "bold"),
             f"\n      similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {faces} pooled, {alert.id}",
             f"\n      {printable(redact(alert.basis))}",
+            (f"\n      permit: {printable(redact(alert.permit))}", "dim"),
             ("\n      a proposal: a person decides", "dim"),
         ),
         soft_wrap=True,

@@ -22,7 +22,7 @@ _REMEMBERED = 4096
 
 
 def as_text(alert: Alert) -> Text:
-    """Return an alert as three lines for a person to read."""
+    """Return an alert as four lines for a person to read."""
     faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
     time = local_clock(alert.alerted_at_ns)
     margin = " " * (len(time) + 2)
@@ -37,6 +37,7 @@ def as_text(alert: Alert) -> Text:
         f" (threshold {alert.threshold:.2f})\n",
         (f"{margin}{faces} pooled. A proposal: a person decides. Alert {printable(alert.id)}", "dim"),
         f"\n{margin}{printable(alert.basis)}",
+        (f"\n{margin}permit: {printable(alert.permit)}", "dim"),
     )
 
 

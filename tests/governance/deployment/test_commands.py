@@ -310,7 +310,7 @@ def test_check_says_whether_it_may_run_and_where_its_list_lies(office: Office) -
     office.sign()
     result = office.lfr("check", office.profile)
     assert result.code == 0, result.out
-    permit = "authority (EX/1, deployment 1, pack demo; DEMONSTRATION: not an operational deployment)"
+    permit = "authority (DEMONSTRATION: not an operational deployment; EX/1, deployment 1, pack demo)"
     assert f"permit  {permit}" in result.out
     governed = office.run()
     assert not office.path.exists()

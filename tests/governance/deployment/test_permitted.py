@@ -39,7 +39,7 @@ def test_what_is_in_force_for_this_profile_may_capture(site: Site) -> None:
     assert permit(site) == deployment
     assert str(permit_of(deployment, site.plan())) == "authority (EX/1, deployment 1, pack uk-met)"
     marked = site.plan(loaded=pack_with(mark="DEMONSTRATION"))
-    assert permit_of(deployment, marked).statement == "EX/1, deployment 1, pack uk-met; DEMONSTRATION"
+    assert permit_of(deployment, marked).statement == "DEMONSTRATION; EX/1, deployment 1, pack uk-met"
 
 
 def test_without_an_authority_nothing_captures(site: Site) -> None:

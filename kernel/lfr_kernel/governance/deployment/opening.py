@@ -179,10 +179,11 @@ def working_copy(vault: Vault, deployment: Deployment) -> Path:
 
 def permit_of(deployment: Deployment, plan: Plan) -> Permit:
     """Return what every output says of this run."""
-    mark = f"; {plan.pack.rules.mark}" if plan.pack.rules.mark else ""
+    # First, since a line that is too long is cut at its end.
+    mark = f"{plan.pack.rules.mark}; " if plan.pack.rules.mark else ""
     return Permit(
         kind="authority",
-        statement=f"{deployment.authority}, deployment {deployment.serial}, pack {plan.pack.name}{mark}",
+        statement=f"{mark}{deployment.authority}, deployment {deployment.serial}, pack {plan.pack.name}",
     )
 
 
