@@ -51,7 +51,6 @@ def machine() -> KeySigner:
 
 def test_a_new_database_is_empty_and_its_owners_alone(empty: Database) -> None:
     assert empty.head() == (0, NOTHING)
-    assert empty.last_stamp() is None
     assert list(empty.entries()) == []
     with empty.transaction() as transaction:
         transaction.enqueue("note", {})

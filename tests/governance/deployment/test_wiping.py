@@ -57,7 +57,7 @@ def test_the_steps_are_done_in_order_and_each_is_true_when_it_is_said(site: Site
     assert not folder.exists()
     assert withdrawn(site.vault.database, site.deployment().list)
     assert next(steps) == "database_compacted"
-    assert withdrawn(site.vault.database, site.deployment().list) == {}
+    assert withdrawn(site.vault.database, site.deployment().list) == []
     assert site.vault.database.query("SELECT key FROM deployments") == [(None,)]
     assert receipt_of(site.vault, 1) is None
     assert next(steps) == "closed"
@@ -224,9 +224,7 @@ def test_what_is_wiped_is_in_neither_the_database_nor_its_log(site: Site) -> Non
     ((wrapped, commitments),) = site.vault.database.query("SELECT key, commitments FROM deployments")
     canary = "e-" + "q" * 26
     with site.vault.database.transaction() as transaction:
-        transaction.execute(
-            "INSERT INTO withdrawals (list, entry, why) VALUES (?, ?, 'recalled')", (site.deployment().list, canary)
-        )
+        transaction.execute("INSERT INTO withdrawals (list, entry) VALUES (?, ?)", (site.deployment().list, canary))
     for secret in (wrapped, commitments, canary.encode()):
         assert secret in site.remains()
     settle(site.vault)

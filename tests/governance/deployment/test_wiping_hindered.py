@@ -144,7 +144,7 @@ def test_who_was_recalled_stays_off_a_list_that_is_authorised_again(site: Site) 
     end(site.vault, 2, signer=site.signers["dee"], why="closed")
     settle(site.vault)
     assert site.receipt(2).withdrawn == 1
-    assert withdrawn(site.vault.database, site.deployment().list) == {}
+    assert withdrawn(site.vault.database, site.deployment().list) == []
 
 
 def two_open(site: Site) -> list[Path]:

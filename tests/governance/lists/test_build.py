@@ -179,7 +179,7 @@ async def test_an_accepted_draft_becomes_a_list_that_opens(draft: Callable[..., 
             now=NOW,
         )
         entries = [verdict.entry for verdict in made.verdicts]
-    found.verify_public([BUILDER.public])
+    found.verify_public()
     assert found.header.facts.verdicts == {"accepted": 2, "no_face": 1}
     assert (found.header.facts.pack, found.header.facts.pack_digest) == ("uk-met", PACK.digest)
     assert (found.model, found.header.facts.exclusions) == (MODEL, None)

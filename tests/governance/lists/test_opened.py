@@ -76,8 +76,6 @@ def test_the_last_entry_takes_its_person_with_it(tmp_path: Path) -> None:
     assert (len(opened), opened.persons) == (1, ("ada", "bob"))
     with pytest.raises(KeyError):
         opened.portrait(0)
-    with pytest.raises(KeyError):
-        opened.entry_facts("ada")
     with pytest.raises(RefusedError, match="is not in force: it is none of this list's, or was recalled"):
         opened.withdraw(rows[0].about.entry)
 
@@ -113,22 +111,6 @@ def test_the_portrait_is_the_best_one_that_is_left(tmp_path: Path) -> None:
     assert shown(opened, 0) == "portrait 2"
     opened.withdraw(rows[1].about.entry)
     assert shown(opened, 0) == "portrait 1"
-
-
-def test_what_an_alert_must_know_is_that_of_the_entries_in_force(tmp_path: Path) -> None:
-    rows = [
-        a_row("ada", 1),
-        a_row("ada", 2, category="missing-at-risk", vulnerable=True, response="call the family"),
-    ]
-    opened = opened_of(tmp_path / "x", rows)
-    facts = opened.entry_facts("ada")
-    assert facts.categories == ("wanted-court", "missing-at-risk")
-    assert facts.responses == ("stop and identify", "call the family")
-    assert (facts.under_18, facts.vulnerable) == (False, True)
-    opened.withdraw(rows[1].about.entry)
-    assert opened.entry_facts("ada").responses == ("stop and identify",)
-    with pytest.raises(KeyError):
-        opened.entry_facts("nobody")
 
 
 def test_nothing_is_left_after_erasing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from lfr_kernel.governance.audit.chain import NOTHING, Entry, digest_of, draft, stamp_of, text_digest
+from lfr_kernel.governance.audit.chain import NOTHING, Entry, digest_of, draft, text_digest
 from lfr_kernel.governance.audit.journal import Tail, tail_of, wal_of
 from lfr_kernel.governance.audit.opening import (
     DAMAGED,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lfr_kernel.governance.audit.chain import Clocked, Stamp
+    from lfr_kernel.governance.audit.chain import Clocked
     from lfr_kernel.governance.keys.signing import Signer
 
 __all__ = ["Database", "Transaction", "note_recovery"]
@@ -178,11 +178,6 @@ class Database:
     def data_version(self) -> int:
         """Return a number that changes when somebody else has committed something."""
         return int(self.query("PRAGMA data_version")[0][0])
-
-    def last_stamp(self) -> Stamp | None:
-        """Return when the last entry was made; None where there is none."""
-        rows = self.query("SELECT body FROM entries ORDER BY number DESC LIMIT 1")
-        return stamp_of(rows[0][0]) if rows else None
 
     def scrub(self) -> None:
         """Write the database anew without what was deleted, and empty the write-ahead log. Twice is harmless.

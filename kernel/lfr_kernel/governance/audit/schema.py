@@ -55,7 +55,6 @@ DEPLOYMENTS = (
     """CREATE TABLE withdrawals (
         list TEXT NOT NULL,
         entry TEXT NOT NULL,
-        why TEXT NOT NULL,
         PRIMARY KEY (list, entry)
     ) WITHOUT ROWID""",
     "CREATE TABLE known_time (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL)",

@@ -255,7 +255,7 @@ class Governed:
                 facts = {"deployment": found.serial, "minutes": warning}
                 vault.act(transaction, "end_is_near", by=vault.signer, facts=facts)
             for entry in expired:
-                if withdraw(transaction, found.list, entry, "expired"):
+                if withdraw(transaction, found.list, entry):
                     of: dict[str, int | str] = {"deployment": found.serial, "entry": entry}
                     vault.act(transaction, "entry_expired", by=vault.signer, facts=of)
             if standing is Standing.CLOCK_JUMPED and hold_purges(transaction):

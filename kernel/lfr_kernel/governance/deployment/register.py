@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Deployment",
-    "Withdrawal",
     "authorised",
     "closing_head",
     "counted",
@@ -90,13 +89,6 @@ class Deployment(Struct, frozen=True, kw_only=True):
     def keyname(self) -> str:
         """What the keyring calls the deployment's key."""
         return f"deployment-{self.serial:06d}"
-
-
-class Withdrawal(Struct, frozen=True, kw_only=True):
-    """An entry that was taken off a list for good."""
-
-    entry: str
-    why: str
 
 
 def deployments(database: Database) -> list[Deployment]:
@@ -333,21 +325,20 @@ def recall(vault: Vault, signer: Signer, serial: int, entry: str, *, reason: str
         deployment = find(vault.database, serial)
         if deployment.stage not in {Stage.AUTHORISED, Stage.OPEN}:
             raise RefusedError(f"deployment {serial} is {deployment.stage.value}: its list is gone, or going")
-        if not withdraw(transaction, deployment.list, entry, "recalled"):
+        if not withdraw(transaction, deployment.list, entry):
             raise RefusedError(f"entry {entry} was recalled, or has expired, before")
         facts = {"deployment": serial, "entry": entry}
         vault.act(transaction, "entry_recalled", by=signer, facts=facts, reason=reason, text=text, deployment=serial)
 
 
-def withdraw(transaction: Transaction, list_id: str, entry: str, why: str) -> bool:
+def withdraw(transaction: Transaction, list_id: str, entry: str) -> bool:
     """Note that an entry was taken off a list for good; return whether it was still on it."""
     done = transaction.execute(
-        "INSERT INTO withdrawals (list, entry, why) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (list_id, entry, why)
+        "INSERT INTO withdrawals (list, entry) VALUES (?, ?) ON CONFLICT DO NOTHING", (list_id, entry)
     )
     return done.rowcount == 1
 
 
-def withdrawn(database: Database, list_id: str) -> dict[str, Withdrawal]:
-    """Return the entries that were taken off a list, by id."""
-    rows = database.query("SELECT entry, why FROM withdrawals WHERE list = ?", (list_id,))
-    return {entry: Withdrawal(entry=entry, why=why) for entry, why in rows}
+def withdrawn(database: Database, list_id: str) -> list[str]:
+    """Return the ids of the entries that were taken off a list: recalled, or expired. Why, the chain says."""
+    return [entry for (entry,) in database.query("SELECT entry FROM withdrawals WHERE list = ?", (list_id,))]

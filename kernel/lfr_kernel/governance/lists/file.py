@@ -16,11 +16,10 @@ import tempfile
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from lfr_kernel.governance.errors import RefusedError, SealError, SignatureError
 from lfr_kernel.governance.keys.sealing import KEY_BYTES, open_sealed, seal_to
-from lfr_kernel.governance.keys.signing import countersign, key_id, sign, verify
+from lfr_kernel.governance.keys.signing import countersign, sign, verify
 from lfr_kernel.governance.lists.chunks import Place, commitment, open_row, seal_row
 from lfr_kernel.governance.lists.framing import FileParts, ListFileError, read_parts, write_parts
 from lfr_kernel.governance.lists.merkle import leaf_hash, root_of
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
     from lfr_kernel.governance.keys.signing import Envelope, Signer
     from lfr_kernel.governance.lists.entries import Row
@@ -82,24 +81,16 @@ class ListFile:
         """The hash of each sealed row, in order."""
         return self._parts.table
 
-    def verify_public(self, builders: Iterable[bytes] | None = None) -> None:
+    def verify_public(self) -> None:
         """Verify all that can be without a key: every signature, every chunk, their number and their order.
 
         That a signature holds says which key made it; whose that key is, the roster says.
-
-        Args:
-            builders: Ed25519 public keys, one of which must have signed as the builder; None for any.
 
         Raises:
             SignatureError: a signature does not hold.
             ListFileError: chunks are missing, changed, or in each other's place; the text says which.
         """
         front, header = self._parts.front, self.header
-        if builders is not None and header.builder.public not in set(builders):
-            raise SignatureError(
-                f"list {self.path} is signed by {header.builder.name} with key {key_id(header.builder.public)}, which "
-                "is none of those that may build lists here"
-            )
         signers = [header.builder.public, *(one.reviewer.public for one in self.reviews)]
         if len(front.header.signatures) != len(signers):
             raise SignatureError(
@@ -143,7 +134,7 @@ class ListFile:
                     f"list {self.path}: chunk {index} of {len(table)} {what}; get the file again from its maker"
                 )
 
-    def open_key(self, private: X25519PrivateKey | bytes) -> bytes:
+    def open_key(self, private: X25519PrivateKey) -> bytes:
         """Return the data key.
 
         Args:
@@ -154,9 +145,8 @@ class ListFile:
         """
         if self._parts.front.seal is None:
             raise SealError(f"list {self.path} is a working copy: the sealed data key lies in the file it was made of")
-        opener = X25519PrivateKey.from_private_bytes(private) if isinstance(private, bytes) else private
         try:
-            key = open_sealed(opener, base64.b64decode(self._parts.front.seal), _purpose(self.header.id))
+            key = open_sealed(private, base64.b64decode(self._parts.front.seal), _purpose(self.header.id))
         except SealError:
             raise SealError(
                 f"list {self.path} does not open with this installation's key: it was built for another installation, "

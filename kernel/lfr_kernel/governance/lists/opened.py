@@ -24,18 +24,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.lists.file import ListFile
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["EntryFacts", "OpenedList", "Withdrawal", "open_rows"]
-
-
-class EntryFacts(Struct, frozen=True, kw_only=True):
-    """What whoever gets an alert must know of the person's entries that are in force."""
-
-    entries: tuple[str, ...]
-    categories: tuple[str, ...]
-    responses: tuple[str, ...]
-    """What to do; usually one text."""
-    under_18: bool
-    vulnerable: bool
+__all__ = ["OpenedList", "Withdrawal", "open_rows"]
 
 
 class Withdrawal(Struct, frozen=True, kw_only=True):
@@ -59,10 +48,6 @@ class _Photo(Struct, kw_only=True):
     entry: str
     expires: dt.datetime
     quality: float
-    category: str
-    response: str
-    under_18: bool
-    vulnerable: bool
 
 
 class OpenedList:
@@ -125,25 +110,6 @@ class OpenedList:
     def expired(self, now: dt.datetime) -> list[str]:
         """Return the entries that are to be withdrawn, since their expiry is past."""
         return [entry for entry, (_, photo) in self._photos.items() if photo.expires <= now]
-
-    def entry_facts(self, person: str) -> EntryFacts:
-        """Return what is to be known of a person. Raises KeyError: he or she is not listed, or not any more."""
-        photos = [self._photos[entry][1] for entry in self._by_row[self._row(person)]]
-        if not photos:
-            raise KeyError(person)
-        return EntryFacts(
-            entries=tuple(one.entry for one in photos),
-            categories=tuple(dict.fromkeys(one.category for one in photos)),
-            responses=tuple(dict.fromkeys(one.response for one in photos)),
-            under_18=any(one.under_18 for one in photos),
-            vulnerable=any(one.vulnerable for one in photos),
-        )
-
-    def _row(self, person: str) -> int:
-        try:
-            return self.persons.index(person)
-        except ValueError:
-            raise KeyError(person) from None
 
     def portrait(self, row: int) -> NDArray[np.uint8]:
         """Return the best photograph of one person that is in force, uint8 [H, W, 3] RGB, read from the file.
@@ -247,10 +213,6 @@ def open_rows(
                 entry=about.entry,
                 expires=about.expires,
                 quality=row.quality,
-                category=about.category,
-                response=about.response,
-                under_18=about.under_18,
-                vulnerable=about.vulnerable,
             )
             rows.append((photo, about.person))
         return OpenedList(source, data_key, rows=rows, matrix=matrix, left_out=left_out, stills=stills)
