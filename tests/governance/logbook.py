@@ -8,9 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lfr_kernel.governance.audit.anchors import Anchor, anchor
-from lfr_kernel.governance.audit.chain import NOTHING, PREFIX, Stamp, digest_of, iso_of
+from lfr_kernel.governance.audit.chain import NOTHING, PREFIX, digest_of, iso_of
 from lfr_kernel.governance.audit.checkpoints import checkpoint, found_checkpoints
 from lfr_kernel.governance.audit.database import Database
+from lfr_kernel.governance.instant import Instant
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.signing import KeySigner, sign
 
@@ -33,9 +34,9 @@ class Clock:
     def __init__(self, utc_ns: int = MARCH) -> None:
         self.utc_ns = utc_ns
 
-    def __call__(self) -> Stamp:
+    def __call__(self) -> Instant:
         self.utc_ns += SECOND_NS
-        return Stamp(utc_ns=self.utc_ns, boot_ns=self.utc_ns - MARCH, boot_id="boot-1", is_synchronised=True)
+        return Instant(utc_ns=self.utc_ns, boot_ns=self.utc_ns - MARCH, boot_id="boot-1", is_synchronised=True)
 
 
 class Logbook:

@@ -18,18 +18,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from governance.logbook import INSTALLATION, MARCH, Logbook, body_of, changed, signed_anew
 from lfr_kernel.governance.audit.anchors import Anchor, anchor_of, deliver_anchors, qr_of
-from lfr_kernel.governance.audit.chain import NOTHING, Stamp, draft, is_signed, iso_of, ns_of, stamp_of, text_digest
+from lfr_kernel.governance.audit.chain import NOTHING, draft, is_signed, iso_of, ns_of, stamp_of, text_digest
 from lfr_kernel.governance.audit.checkpoints import checkpoint, tidy_checkpoints
 from lfr_kernel.governance.audit.database import Database
 from lfr_kernel.governance.audit.verifier import verify
 from lfr_kernel.governance.errors import AuditError, KeyFileError
+from lfr_kernel.governance.instant import Instant
 from lfr_kernel.governance.keys.keyring import Keyring
 from lfr_kernel.governance.keys.signing import KeySigner, key_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STAMP = Stamp(utc_ns=MARCH + 1, boot_ns=5, boot_id="boot-1", is_synchronised=None)
+STAMP = Instant(utc_ns=MARCH + 1, boot_ns=5, boot_id="boot-1", is_synchronised=None)
 SIGNER = KeySigner("installation", bytes(32))
 
 

@@ -22,7 +22,8 @@ from lfr_kernel.governance.audit.verifier import verify
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfr_kernel.governance.audit.chain import Entry, Stamp
+    from lfr_kernel.governance.audit.chain import Entry
+    from lfr_kernel.governance.instant import Instant
 
 __all__ = ["audit"]
 
@@ -143,7 +144,7 @@ def _opened(folder: Path) -> Iterator[Database]:
         yield database
 
 
-def _no_clock() -> Stamp:
+def _no_clock() -> Instant:
     raise RuntimeError("nothing here appends to the audit")
 
 

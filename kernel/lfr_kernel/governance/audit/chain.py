@@ -11,11 +11,12 @@ import hashlib
 import hmac
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
+from lfr_kernel.governance.instant import Instant
 from lfr_kernel.governance.keys.signing import holds, key_id
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
 
 __all__ = [
-    "NOTHING", "Clocked", "Draft", "Entry", "Stamp", "digest_of", "draft", "is_signed", "iso_of", "ns_of", "stamp_of",
+    "NOTHING", "Draft", "Entry", "digest_of", "draft", "is_signed", "iso_of", "ns_of", "stamp_of",
     "text_digest",
 ]  # fmt: skip
 
@@ -34,35 +35,6 @@ NOTHING = "0" * 64
 """What the first entry names as the digest before it."""
 CODE = re.compile(r"[a-z0-9_-]+\Z")
 SECOND_NS = 1_000_000_000
-
-
-class Clocked(Protocol):
-    """The time by every clock of the machine at one moment; a `Stamp` is one."""
-
-    @property
-    def utc_ns(self) -> int:
-        """UTC in ns since 1970, by the wall clock."""
-
-    @property
-    def boot_ns(self) -> int:
-        """Ns since the machine was booted, suspend included."""
-
-    @property
-    def boot_id(self) -> str:
-        """Which boot."""
-
-    @property
-    def is_synchronised(self) -> bool | None:
-        """Whether the wall clock follows a reference; None where the machine does not say."""
-
-
-class Stamp(Struct, frozen=True, kw_only=True):
-    """When an entry was made, as its body says. Fields: see `Clocked`."""
-
-    utc_ns: int
-    boot_ns: int
-    boot_id: str
-    is_synchronised: bool | None
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -124,7 +96,7 @@ def text_digest(text: str, key: bytes) -> str:
 
 def draft(
     head: tuple[int, str],
-    stamp: Clocked,
+    now: Instant,
     act: str,
     *,
     signer: Signer,
@@ -136,7 +108,7 @@ def draft(
 
     Args:
         head: number and digest of the last entry; (0, NOTHING) before the first.
-        stamp: now.
+        now: what the clocks say.
         act: what was done, a code.
         signer: who did it.
         facts: anything that can be JSON.
@@ -153,14 +125,14 @@ def draft(
                 f"expected {name} to be a code of a-z, 0-9, - and _, got {code!r}; free text goes to `text`"
             )
     number, previous = head[0] + 1, head[1]
-    at = iso_of(stamp.utc_ns)
+    at = iso_of(now.utc_ns)
     content: dict[str, Any] = {
         "n": number,
         "prev": previous,
         "at": at,
-        "boot_ns": stamp.boot_ns,
-        "boot_id": stamp.boot_id,
-        "synchronised": stamp.is_synchronised,
+        "boot_ns": now.boot_ns,
+        "boot_id": now.boot_id,
+        "synchronised": now.is_synchronised,
         "act": act,
         "by": signer.name,
         "key": key_id(signer.public),
@@ -173,11 +145,11 @@ def draft(
     return Draft(entry=Entry(number=number, digest=digest, at=at, act=act, body=body), signature=signature)
 
 
-def stamp_of(body: str) -> Stamp:
+def stamp_of(body: str) -> Instant:
     """Return when an entry was made. Raises ValueError if the body is none that `draft` wrote."""
     content = msgspec.json.decode(body)
     try:
-        return Stamp(
+        return Instant(
             utc_ns=ns_of(content["at"]),
             boot_ns=content["boot_ns"],
             boot_id=content["boot_id"],

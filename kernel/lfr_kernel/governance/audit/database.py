@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lfr_kernel.governance.audit.chain import Clocked
+    from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.keys.signing import Signer
 
 __all__ = ["Database", "Transaction", "note_recovery"]
@@ -44,7 +44,7 @@ class Database:
     reads on the same thread, or opens it once more.
     """
 
-    def __init__(self, path: Path, *, clocks: Callable[[], Clocked]) -> None:
+    def __init__(self, path: Path, *, clocks: Callable[[], Instant]) -> None:
         """Open an existing database.
 
         Args:
@@ -80,7 +80,7 @@ class Database:
             raise
 
     @classmethod
-    def create(cls, path: Path, *, clocks: Callable[[], Clocked]) -> Database:
+    def create(cls, path: Path, *, clocks: Callable[[], Instant]) -> Database:
         """Make an empty database and open it.
 
         Raises:

@@ -40,8 +40,7 @@ def known_time(database: Database) -> Instant | None:
     noted = msgspec.json.decode(rows[0][0], type=Instant) if rows else None
     known: Instant | None = None
     for (body,) in database.query(STAMPED):
-        stamp = Instant(**structs.asdict(stamp_of(body)))
-        known = remember(known, stamp, tolerance_s=STAMPED_TOLERANCE_S)
+        known = remember(known, stamp_of(body), tolerance_s=STAMPED_TOLERANCE_S)
     if known is None or (noted is not None and noted.utc_ns >= known.utc_ns):
         return noted
     return known
