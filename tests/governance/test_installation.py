@@ -336,7 +336,7 @@ def test_a_chain_that_begins_with_something_else_does_not_open(force: Force, tmp
     stranger = KeySigner("installation", bytes(32))
     with Database.create(folder / "vault.db", clocks=force.clocks) as database, database.transaction() as transaction:
         transaction.append("founded", signer=stranger, facts={"organisation": 3})
-    with pytest.raises(SignatureError, match="the first entry of the chain cannot be read"):
+    with pytest.raises(SignatureError, match="what the organisation signed cannot be read from the chain"):
         force.open(folder)
     (folder / "vault.db").unlink()
     Database.create(folder / "vault.db", clocks=force.clocks).close()

@@ -294,4 +294,6 @@ def _converted(data: Any, into: type[T]) -> T:
     try:
         return msgspec.convert(data, into)
     except msgspec.ValidationError as error:
-        raise SignatureError(f"the first entry of the chain cannot be read: {error}; was it changed?") from None
+        raise SignatureError(
+            f"what the organisation signed cannot be read from the chain: {error}; was an entry changed?"
+        ) from None

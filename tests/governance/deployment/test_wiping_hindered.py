@@ -278,3 +278,21 @@ def test_a_working_copy_that_cannot_be_removed_is_an_error_that_says_which(
             settle(site.vault)
     assert site.deployment().stage is Stage.ENDING
     assert settle(site.vault) == [1]
+
+
+def test_a_look_reads_the_chain_for_no_other_deployment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain grows to tens of thousands of entries, and a look comes four times a second."""
+    running = site.running()
+    look(running)
+
+    def read(_: object) -> None:
+        raise AssertionError("the whole chain was read")
+
+    monkeypatch.setattr(wiping, "known_time", read)
+    site.authorise(site.plan(list=site.folder / "2.lfrlist", profile_digest="2" * 64), id="EX/2")
+    for _ in range(4):
+        site.clocks.pass_(minutes=1)
+        look(running)
+    monkeypatch.undo()
+    site.clocks.pass_(minutes=60)
+    assert settle(site.vault, but=1) == [2]

@@ -219,7 +219,7 @@ class Governed:
     def _settle_others(self) -> None:
         """Wipe the lists of other deployments that are over: while this run holds the lock, nobody else does."""
         with contextlib.suppress(KeyFileError):  # what is left is tried again at the next look that is due
-            settle(self._vault, but=self._open_deployment.serial)
+            settle(self._vault, but=self._open_deployment.serial, last=self._last)
 
     def _refreshed(self) -> Deployment:
         """Return the deployment as the register has it now, read again if somebody else has written."""

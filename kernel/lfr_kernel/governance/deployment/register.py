@@ -40,6 +40,7 @@ __all__ = [
     "find",
     "recall",
     "save",
+    "unclosed",
     "withdraw",
     "withdrawn",
 ]
@@ -94,6 +95,14 @@ class Deployment(Struct, frozen=True, kw_only=True):
 def deployments(database: Database) -> list[Deployment]:
     """Return all deployments, by serial number."""
     rows = database.query("SELECT body FROM deployments ORDER BY serial")
+    return [msgspec.json.decode(body, type=Deployment) for (body,) in rows]
+
+
+def unclosed(database: Database) -> list[Deployment]:
+    """Return the deployments that are not closed, by serial number."""
+    rows = database.query(
+        "SELECT body FROM deployments WHERE json_extract(body, '$.stage') != ? ORDER BY serial", (Stage.CLOSED.value,)
+    )
     return [msgspec.json.decode(body, type=Deployment) for (body,) in rows]
 
 

@@ -21,7 +21,7 @@ from lfr_kernel.governance.audit.anchors import anchor
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.clockwork import known_time
 from lfr_kernel.governance.deployment.custody import destroy_key, has_key
-from lfr_kernel.governance.deployment.register import deployments, end, find, save, withdrawn
+from lfr_kernel.governance.deployment.register import end, find, save, unclosed, withdrawn
 from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
 from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, sync_folder
@@ -216,7 +216,7 @@ def receipt_of(vault: Vault, serial: int) -> Envelope | None:
     return None if receipt is None else msgspec.json.decode(receipt, type=Envelope)
 
 
-def settle(vault: Vault, *, but: int | None = None) -> list[int]:
+def settle(vault: Vault, *, but: int | None = None, last: Instant | None = None) -> list[int]:
     """End what is over, and finish every wipe that was begun; return the serial numbers of what was closed.
 
     To be called while no kernel runs on this vault, at each start and by commands, or by the kernel that does.
@@ -224,6 +224,7 @@ def settle(vault: Vault, *, but: int | None = None) -> list[int]:
     Args:
         vault: the installation's.
         but: leave this deployment alone: it runs, and its end is its warden's.
+        last: the latest time that is certain to have come; looked for in the whole chain if not given.
 
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
@@ -231,10 +232,11 @@ def settle(vault: Vault, *, but: int | None = None) -> list[int]:
     """
     over: list[tuple[Deployment, str]] = []
     failure: KeyFileError | None = None
-    last = known_time(vault.database)
-    for deployment in deployments(vault.database):
-        is_left = deployment.stage is Stage.CLOSED or deployment.serial == but
-        why = "" if is_left else _why_over(vault, deployment, last)
+    found = [one for one in unclosed(vault.database) if one.serial != but]
+    if found and last is None:
+        last = known_time(vault.database)
+    for deployment in found:
+        why = _why_over(vault, deployment, last)
         if why:
             over.append((deployment, why))
             # All keys first: where the database cannot be written, nothing after this is done.
