@@ -24,7 +24,7 @@ from lfr_kernel.governance.deployment.register import deployments, document_of, 
 from lfr_kernel.governance.deployment.statements import WipeReceipt
 from lfr_kernel.governance.deployment.wiping import receipt_of
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.instant import read_clocks
+from lfr_kernel.governance.instant import nanoseconds, read_clocks
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.lists.acts import verify_people
 from lfr_kernel.governance.lists.file import ListFile
@@ -296,7 +296,7 @@ def _moment_ns(text: str) -> int:
             f"expected a date and time with its offset from UTC, as 2030-05-04T18:00:00+01:00, got {text!r}",
             param_hint="--until",
         )
-    return round(moment.timestamp()) * 1_000_000_000
+    return nanoseconds(moment)
 
 
 def _facts(one: Deployment) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from lfr_kernel.decoding import Problem, decode, shown, suggest
 from lfr_kernel.governance.document import DocumentError, Text, read_document
+from lfr_kernel.governance.instant import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,12 +96,12 @@ class Authority(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def starts_ns(self) -> int:
         """Nanoseconds since 1970, UTC."""
-        return _nanoseconds(self.starts)
+        return nanoseconds(self.starts)
 
     @property
     def ends_ns(self) -> int:
         """Nanoseconds since 1970, UTC; at this one it has ended."""
-        return _nanoseconds(self.ends)
+        return nanoseconds(self.ends)
 
 
 class LoadedAuthority(Struct, frozen=True, kw_only=True):
@@ -294,11 +295,6 @@ def _of_assembly(authority: Authority, pack: Pack) -> Iterator[str]:
 
 def _without(names: Iterable[str], others: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in others]
-
-
-def _nanoseconds(moment: dt.datetime) -> int:
-    # Whole microseconds: a float of seconds would round.
-    return (moment - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
 
 
 def _shown_time(time_ns: int) -> str:

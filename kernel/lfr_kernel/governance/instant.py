@@ -7,6 +7,7 @@ passed, whatever becomes of the wall clock; across boots only the wall clock say
 from __future__ import annotations
 
 import ctypes
+import datetime as dt
 import sys
 import time
 from functools import cache
@@ -14,11 +15,22 @@ from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["UNKNOWN_BOOT", "Instant", "has_jumped", "is_behind", "is_same_boot", "moved", "read_clocks", "remember"]
+__all__ = [
+    "UNKNOWN_BOOT",
+    "Instant",
+    "has_jumped",
+    "is_behind",
+    "is_same_boot",
+    "moved",
+    "nanoseconds",
+    "read_clocks",
+    "remember",
+]
 
 UNKNOWN_BOOT = "unknown"
 """The boot id on systems that tell none."""
 _SECOND_NS = 10**9
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _TIME_ERROR = 5
 """What adjtimex returns for a clock that nothing keeps in step (adjtimex(2))."""
 _TIMEX_BYTES = 512
@@ -47,6 +59,11 @@ def read_clocks() -> Instant:
     return Instant(
         utc_ns=time.time_ns(), boot_ns=_boot_clock_ns(), boot_id=_boot_id(), is_synchronised=_is_synchronised()
     )
+
+
+def nanoseconds(moment: dt.datetime) -> int:
+    """Return a time with its offset as nanoseconds since 1970, UTC, exactly: a float of seconds would round."""
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
 
 
 def is_same_boot(one: Instant, later: Instant) -> bool:

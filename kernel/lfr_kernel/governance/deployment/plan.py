@@ -12,11 +12,11 @@ from lfr_kernel.governance.authority import verify_authority, verify_extension
 from lfr_kernel.governance.deployment.register import authorised, document_of, extended, find
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
 from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.instant import nanoseconds
 from lfr_kernel.governance.lists.acts import expect_signed_pack, recorded
 from lfr_kernel.governance.rules import LoadedPack, verify_runnable
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator
 
     from lfr_kernel.governance.authority import Authority, LoadedAuthority
@@ -91,13 +91,13 @@ def verify_list(listed: ListFile, done: Recorded, pack: Pack, pack_digest: str, 
         yield f"it was built by pack {built}, the profile's is {pack.name} ({pack_digest[:8]}…): build it again"
     if header.rows > rules.max_entries:
         yield f"expected {rules.max_entries} entries at most (max_entries of pack {pack.name}), got {header.rows}"
-    age_h = (now_ns - _ns(facts.made)) / HOUR_NS
+    age_h = (now_ns - nanoseconds(facts.made)) / HOUR_NS
     if age_h > rules.build_max_age_h:
         yield (
             f"it was built {age_h:.1f} h ago, expected {rules.build_max_age_h:.6g} h at most (build_max_age_h of pack "
             f"{pack.name}): build it again"
         )
-    reviews = [_ns(one.at) for one in done.reviews]
+    reviews = [nanoseconds(one.at) for one in done.reviews]
     if not reviews:
         yield "nobody has reviewed it: another person than its builder has to (lfr-kernel watchlist review)"
     elif (age_h := (now_ns - max(reviews)) / HOUR_NS) > rules.review_max_age_h:
@@ -117,12 +117,8 @@ def verify_list(listed: ListFile, done: Recorded, pack: Pack, pack_digest: str, 
             f"a dip sample found something wrong with {len(done.wrong)} of its entries ({found}): build it again "
             "without them, or with what was wrong put right, and have that one sampled and reviewed"
         )
-    if counts.latest_expiry is not None and _ns(counts.latest_expiry) <= now_ns:
+    if counts.latest_expiry is not None and nanoseconds(counts.latest_expiry) <= now_ns:
         yield "all of its entries have expired: build it again"
-
-
-def _ns(moment: dt.datetime) -> int:
-    return int(moment.timestamp() * 1e6) * 1_000
 
 
 def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan, listed: ListFile) -> Deployment:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
-from lfr_kernel.governance.instant import Instant
+from lfr_kernel.governance.instant import Instant, nanoseconds
 from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, read_secret, write_whole
 from lfr_kernel.governance.keys.signing import Envelope  # noqa: TC001  (msgspec resolves the annotations when it decodes)
 from lfr_kernel.governance.people.statements import SessionCertificate, moment, written
@@ -73,7 +73,7 @@ def state_of(certificate: SessionCertificate, started: Instant, used: Instant | 
     """
     if used is None or now.boot_id != started.boot_id or used.boot_id != now.boot_id or now.boot_ns < used.boot_ns:
         return Lock.REBOOTED
-    starts_ns, ends_ns = (int(at.timestamp()) * SECOND_NS for at in (certificate.starts, certificate.ends))
+    starts_ns, ends_ns = nanoseconds(certificate.starts), nanoseconds(certificate.ends)
     if now.utc_ns >= ends_ns or now.boot_ns - started.boot_ns >= ends_ns - starts_ns:
         return Lock.OVER
     if now.boot_ns - used.boot_ns > certificate.idle_s * SECOND_NS:
