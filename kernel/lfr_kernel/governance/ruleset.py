@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from lfr_kernel.decoding import Problem, decode, extra_of, help_of, shown, suggest
 from lfr_kernel.governance.document import Text  # noqa: TC001  (msgspec resolves the annotations when it decodes)
+from lfr_kernel.governance.people.statements import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ __all__ = [
     "HigherAuthority",
     "LegalBasis",
     "PhotoSource",
-    "Role",
     "Rules",
     "Strictness",
     "meaning_of",
@@ -37,7 +37,6 @@ NO_CATEGORY = {"other", "others", "misc", "miscellaneous", "general", "various"}
 """Words by which a closed list is opened again."""
 
 Code = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z", title="1 to 32 lower-case letters, digits and -")]
-Role = Literal["authoriser", "list-builder", "reviewer", "operator", "data-protection", "auditor"]
 Pair = Annotated[tuple[Role, Role], Meta(title='pairs of roles, as ["list-builder", "reviewer"]')]
 Hours = Annotated[float, Meta(gt=0, le=8760)]
 

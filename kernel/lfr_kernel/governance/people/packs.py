@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lfr_kernel.governance.people.statements import PackDigest, Role
+from lfr_kernel.governance.people.statements import PackDigest
 from lfr_kernel.governance.rules import load_pack, verify_runnable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_pack(reference: str, *, here: Path | None = None) -> PackDigest:
     return PackDigest(
         name=loaded.pack.name,
         digest=loaded.digest,
-        separate_roles=tuple((Role(one), Role(other)) for one, other in rules.separate_roles),
+        separate_roles=rules.separate_roles,
         session_idle_min=rules.session_idle_min,
         session_max_h=rules.session_max_h,
     )

@@ -99,10 +99,10 @@ def require_good(person: Member, at: dt.datetime) -> None:
         )
 
 
-def combined(member: Member, pairs: Iterable[tuple[str, str]]) -> list[str]:
+def combined(member: Member, pairs: Iterable[tuple[Role, Role]]) -> list[str]:
     """Return which pairs of roles somebody combines that one person may not, as `authoriser and auditor`."""
-    held = {str(role) for role in member.roles}
-    return [f"{one} and {other}" for one, other in pairs if {str(one), str(other)} <= held]
+    held = set(member.roles)
+    return [f"{one} and {other}" for one, other in pairs if {one, other} <= held]
 
 
 def _listed(roles: Iterable[Role]) -> list[str]:

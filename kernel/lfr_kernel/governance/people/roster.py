@@ -102,7 +102,7 @@ def _member(entry: _Entry, folder: Path, path: str, note: Callable[[Problem], No
     )
 
 
-def problems_of(roster: Roster, separate_roles: Sequence[tuple[str, str]] = ()) -> list[str]:
+def problems_of(roster: Roster, separate_roles: Sequence[tuple[Role, Role]] = ()) -> list[str]:
     """Return what is wrong with a roster as a whole, one sentence each.
 
     Args:
