@@ -119,13 +119,13 @@ def open_sealed(private: X25519PrivateKey, sealed: bytes, purpose: bytes) -> byt
         raise SealError("this was sealed to another key or for another purpose, or was changed or damaged") from None
 
 
-def wrap(key: bytes, secret: bytes, purpose: bytes) -> bytes:
+def wrap(key: bytes | bytearray, secret: bytes | bytearray, purpose: bytes) -> bytes:
     """Return a secret under another key (AES-256-GCM, a random nonce in front), bound to its purpose."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, secret, purpose)
 
 
-def unwrap(key: bytes, wrapped: bytes, purpose: bytes) -> bytes:
+def unwrap(key: bytes | bytearray, wrapped: bytes, purpose: bytes) -> bytes:
     """Return what `wrap` was given.
 
     Raises:

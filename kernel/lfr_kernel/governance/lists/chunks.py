@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from lfr_kernel.governance.errors import SealError
+from lfr_kernel.governance.keys.sealing import unwrap, wrap
 from lfr_kernel.governance.lists.entries import Row
 
 __all__ = ["BLOCK", "Place", "commitment", "open_row", "seal_row"]
 
-NONCE_BYTES, LENGTH_BYTES = 12, 4
+LENGTH_BYTES = 4
 BLOCK = 4096
 """Rows are padded to a multiple of so many bytes: the length of a portrait is almost a fingerprint of it."""
 
@@ -44,13 +42,12 @@ def commitment(key: bytes | bytearray, list_id: str) -> str:
 
 
 def seal_row(key: bytes | bytearray, row: Row, place: Place) -> bytes:
-    """Return the chunk of a row: nonce, and AES-256-GCM over its length, its msgpack and zeros up to a whole block."""
+    """Return the chunk of a row: `wrap` over its length, its msgpack and zeros up to a whole block."""
     body = msgspec.msgpack.encode(row)
     plain = bytearray(-(-(LENGTH_BYTES + len(body)) // BLOCK) * BLOCK)
     plain[:LENGTH_BYTES] = len(body).to_bytes(LENGTH_BYTES, "big")
     plain[LENGTH_BYTES : LENGTH_BYTES + len(body)] = body
-    nonce = os.urandom(NONCE_BYTES)
-    chunk = nonce + AESGCM(key).encrypt(nonce, plain, place.associated)
+    chunk = wrap(key, plain, place.associated)
     plain[:] = bytes(len(plain))
     return chunk
 
@@ -62,10 +59,10 @@ def open_row(key: bytes | bytearray, chunk: bytes, place: Place) -> Row:
         SealError: another key, another place, or it was changed.
     """
     try:
-        plain = AESGCM(key).decrypt(chunk[:NONCE_BYTES], chunk[NONCE_BYTES:], place.associated)
+        plain = unwrap(key, chunk, place.associated)
         length = int.from_bytes(plain[:LENGTH_BYTES], "big")
         return msgspec.msgpack.decode(memoryview(plain)[LENGTH_BYTES : LENGTH_BYTES + length], type=Row)
-    except (InvalidTag, ValueError, msgspec.DecodeError):
+    except (SealError, ValueError, msgspec.DecodeError):
         raise SealError(
             f"row {place.index} of {place.total} does not open: it was changed, comes from another place or another "
             "list, or the data key is not this list's"

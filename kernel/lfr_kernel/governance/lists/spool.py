@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from lfr_kernel.governance.keys.sealing import KEY_BYTES, unwrap, wrap
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
 __all__ = ["Span", "Spool"]
 
-NONCE_BYTES = 12
+PURPOSE = b"lfr-list-1 spool"
 
 
 class Span(NamedTuple):
@@ -31,21 +30,18 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         """Make it in `folder`, which has room for it: where the list is going to lie."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by `close`)
-        self._sealer = AESGCM(AESGCM.generate_key(256))
+        self._key = os.urandom(KEY_BYTES)
         self._lock = threading.Lock()
-        self._end = self._count = 0
+        self._end = 0
 
     def put(self, data: bytes) -> Span:
         """Keep `data`; return how to get it back."""
+        sealed = wrap(self._key, data, PURPOSE)
         with self._lock:
-            # Under this key nothing else is ever sealed: a count makes every nonce another one.
-            nonce = self._count.to_bytes(NONCE_BYTES, "big")
-            sealed = nonce + self._sealer.encrypt(nonce, data, None)
             span = Span(self._end, len(sealed))
             self._file.seek(self._end)
             self._file.write(sealed)
             self._end += len(sealed)
-            self._count += 1
         return span
 
     def get(self, span: Span) -> bytes:
@@ -53,17 +49,9 @@ class Spool:
         with self._lock:
             self._file.seek(span.offset)
             sealed = self._file.read(span.length)
-        return self._sealer.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+        return unwrap(self._key, sealed, PURPOSE)
 
     def close(self) -> None:
         """Let go of file and key: what lies on the disk can be read by nobody any more."""
         self._file.close()
-        del self._sealer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._key = b""
