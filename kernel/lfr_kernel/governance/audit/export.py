@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.audit.opening import explained
 from lfr_kernel.governance.errors import AuditError
-from lfr_kernel.governance.keys.files import clear_left_over, sync_folder
+from lfr_kernel.governance.keys.files import writing_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,22 +28,15 @@ def export(database: Database, file: Path) -> int:
     Raises:
         AuditError: it cannot be written or read.
     """
-    count, beside = 0, file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    count = 0
     try:
-        clear_left_over(file.parent, file.name)
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
+        with writing_whole(file) as out:
             for entry, signature in database.signed_entries():
-                out.write(_line(entry.body, signature))
+                out.write(_line(entry.body, signature).encode())
                 count += 1
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(file)
-        sync_folder(file.parent)
+    except AuditError:
+        raise
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        if isinstance(error, AuditError):
-            raise
         raise AuditError(
             f"{file}: the export cannot be written: {error.strerror}; there is none, or the one before"
         ) from error

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 from lfr_kernel.governance.errors import KeyFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "replace_secret",
     "sync_folder",
     "write_whole",
+    "writing_whole",
 ]
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -35,11 +37,18 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         data: all of it.
         mode: of the file; only the owner may read it unless said otherwise.
     """
+    with writing_whole(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which takes the place of `path` when the block ends; see `write_whole`."""
     clear_left_over(path.parent, path.name)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:  # noqa: PTH123
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

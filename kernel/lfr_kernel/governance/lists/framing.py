@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.keys.files import clear_left_over, sync_folder
+from lfr_kernel.governance.keys.files import writing_whole
 from lfr_kernel.governance.lists.merkle import HASH_BYTES, leaf_hash
 from lfr_kernel.governance.lists.statements import Front
 from lfr_kernel.runtime import PermanentError
@@ -91,29 +91,16 @@ def write_parts(path: Path, front: Front, table: Sequence[bytes], chunks: Iterab
     encoded = msgspec.json.encode(front, order="deterministic")
     if len(encoded) > LONGEST_FRONT:
         raise ListFileError(f"list {path}: its front would be longer than {LONGEST_FRONT} bytes: too many reviews")
-    clear_left_over(path.parent, path.name)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    before = path.open("r+b") if path.exists() else None
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(path.open("r+b")) if path.exists() else None
+        with writing_whole(path) as file:
             file.write(MAGIC + len(encoded).to_bytes(LENGTH_BYTES, "big") + encoded)
             file.writelines(table)
             for chunk in chunks:
                 file.write(len(chunk).to_bytes(LENGTH_BYTES, "big"))
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
         if before is not None:
             _forget_front(before)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    finally:
-        if before is not None:
-            before.close()
-    sync_folder(path.parent)
 
 
 def _forget_front(file: IO[bytes]) -> None:
