@@ -81,7 +81,7 @@ class Office:
 def office(tmp_path: Path, lfr: Lfr, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Return an office in which nothing was made yet."""
     clocks = Clocks()
-    for command in ("org", "installation", "session"):
+    for command in ("asking", "installation", "org"):
         monkeypatch.setattr(f"lfr_kernel.cli.{command}.read_clocks", clocks)
     for name in ("LFR_VAULT", "LFR_AS"):
         monkeypatch.delenv(name, raising=False)
@@ -296,7 +296,7 @@ def test_what_governance_refuses_ends_with_two(
     def fail(*_: object, **__: object) -> None:
         raise kind("no")
 
-    monkeypatch.setattr("lfr_kernel.cli.session.Vault.open", fail)
+    monkeypatch.setattr("lfr_kernel.cli.asking.Vault.open", fail)
     result = lfr("session", "show", "--vault", "x")
     assert (result.code, result.err) == (2, "error: no\n")
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lfr_kernel.governance.deployment.governed import settle_unless_running
+from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import read_secret
+from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["FILE", "as_option", "passphrase_of", "passphrase_option", "vault_option"]
+__all__ = ["FILE", "as_option", "json_option", "opened_vault", "passphrase_of", "passphrase_option", "vault_option"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 FILE = click.Path(path_type=Path)
@@ -25,6 +29,11 @@ def passphrase_option(function: F) -> F:
         type=FILE,
         help="Read the passphrase from the first line of this file (mode 0600) and ask for none: for scripts.",
     )(function)
+
+
+def json_option(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
 def vault_option(function: F) -> F:
@@ -43,6 +52,18 @@ def as_option(function: F) -> F:
         show_envvar=True,
         help="Whose session signs this; not needed where only one is unlocked.",
     )(function)
+
+
+@contextmanager
+def opened_vault(folder: Path) -> Iterator[Vault]:
+    """Open a vault for a command. What is over in it is ended and wiped first, unless a kernel runs there.
+
+    Raises:
+        LfrError: it cannot be used, or not be wiped.
+    """
+    with Vault.open(folder, clocks=read_clocks) as vault:
+        settle_unless_running(vault)
+        yield vault
 
 
 def passphrase_of(what: str, file: Path | None, *, is_new: bool = False) -> str:

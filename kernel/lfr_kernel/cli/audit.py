@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.asking import json_option, vault_option
+from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.audit.anchors import anchor_of, qr_of
 from lfr_kernel.governance.audit.database import Database
 from lfr_kernel.governance.audit.export import export, is_database, lines_of
 from lfr_kernel.governance.audit.verifier import verify
+from lfr_kernel.governance.vault import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit"]
 
-DATABASE = "vault.db"
-VAULT = click.option(
-    "--vault",
-    "folder",
-    type=click.Path(path_type=Path),
-    envvar="LFR_VAULT",
-    show_envvar=True,
-    required=True,
-    help=f"The vault's folder, with {DATABASE}.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 KEY = re.compile(r"[0-9A-Fa-f]{64}\Z")
 FACTS_SHOWN = 3
 
@@ -58,7 +49,7 @@ def audit() -> None:
 
 
 @audit.command("export", short_help="Write the log to a file, for a verifier anywhere.")
-@VAULT
+@vault_option
 @click.argument("out", type=click.Path(path_type=Path))
 def export_log(folder: Path, out: Path) -> None:
     """Write every entry to OUT, one a line: the exact text that was signed, and its signature.
@@ -74,7 +65,7 @@ def export_log(folder: Path, out: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--anchors", type=click.Path(path_type=Path), help="A file of printed anchors, one a line.")
 @click.option("--root", metavar="HEX", help="The organisation's public key, 64 hexadecimal digits.")
-@JSON
+@json_option
 @click.pass_context
 def verify_log(ctx: click.Context, file: Path, anchors: Path | None, root: str | None, *, as_json: bool) -> None:
     """Verify FILE: an export, or a vault's database.
@@ -102,16 +93,16 @@ def verify_log(ctx: click.Context, file: Path, anchors: Path | None, root: str |
 
 
 @audit.command(short_help="Show the last entries.")
-@VAULT
+@vault_option
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many.")
-@JSON
+@json_option
 def show(folder: Path, last: int, *, as_json: bool) -> None:
     """Show the last N entries: who did what, when, and why. Shows what is written and verifies nothing."""
     with _opened(folder) as database:
         entries = list(database.entries(after=max(0, database.head()[0] - last)))
     if as_json:
         bodies = [msgspec.json.decode(one.body) | {"digest": one.digest} for one in entries]
-        click.echo(msgspec.json.format(msgspec.json.encode(bodies), indent=2).decode())
+        print_json(bodies)
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("entry", "time (UTC)", "act", "by", "reason", "facts"):
@@ -122,7 +113,7 @@ def show(folder: Path, last: int, *, as_json: bool) -> None:
 
 
 @audit.command(short_help="Print the anchor of the log as it is now.")
-@VAULT
+@vault_option
 @click.option("--qr", is_flag=True, help="Also as a QR code, for an auditor's telephone.")
 def anchor(folder: Path, *, qr: bool) -> None:
     """Print the anchor of the log as it is now: number, digest and time of the last entry. Nothing is written.

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option, vault_option
+from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.screen import print_json
 from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import load_authority, warnings
@@ -63,7 +64,7 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
     profile, _ = load_profile(path, registry)
     loaded = load_authority(document)
     plan = plan_of(profile, path, registry)
-    with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
+    with opened_vault(vault_of(profile)) as vault:
         signer = open_session(vault, name)
         expect_new(vault.database, loaded.authority.id)
         listed = ListFile.open(plan.list)
@@ -97,20 +98,15 @@ def authority() -> None:
     """What was authorised on this installation, and what became of it. Deployments are numbered without gaps."""
 
 
-def _json_option(function: Any) -> Any:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
-
-
 @authority.command("list", short_help="All deployments of this installation.")
 @vault_option
-@_json_option
+@json_option
 def list_(folder: Path, *, as_json: bool) -> None:
     """List every deployment: abandoned, failed and empty ones, too."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
-        settle_unless_running(vault)
+    with opened_vault(folder) as vault:
         known = deployments(vault.database)
     if as_json:
-        _print_json([_facts(one) for one in known])
+        print_json([_facts(one) for one in known])
         return
     console = Console(highlight=False)
     if not known:
@@ -130,15 +126,14 @@ def list_(folder: Path, *, as_json: bool) -> None:
 @authority.command(short_help="One deployment, with its authority.")
 @click.argument("serial", type=click.IntRange(min=1))
 @vault_option
-@_json_option
+@json_option
 def show(serial: int, folder: Path, *, as_json: bool) -> None:
     """Show what was authorised, by whom, and how it stands."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
-        settle_unless_running(vault)
+    with opened_vault(folder) as vault:
         one, now = find(vault.database, serial), vault.clocks()
         signed, document = one.authorisation, document_of(vault, one)
     if as_json:
-        _print_json({**_facts(one), "authorisation": signed, "document": document, "warnings": warnings(document)})
+        print_json({**_facts(one), "authorisation": signed, "document": document, "warnings": warnings(document)})
         return
     left = remaining_s(one.term, now) if one.stage in {Stage.AUTHORISED, Stage.OPEN} else None
     rows = [
@@ -182,7 +177,7 @@ def extend(ctx: click.Context, serial: int, until: str, reason: str, text: str, 
     registry: Registry = ctx.obj["registry"]
     profile, _ = load_profile(path, registry)
     plan, until_ns = plan_of(profile, path, registry), _moment_ns(until)
-    with Vault.open(vault_of(profile), clocks=read_clocks) as vault:
+    with opened_vault(vault_of(profile)) as vault:
         signer = open_session(vault, name)
         after = extend_authority(vault, signer, plan, serial, until_ns=until_ns, reason=reason, text=text)
     Console(highlight=False).print(Text(f"authority {after.authority} now ends at {_time(after.term.ends_ns)}"))
@@ -220,11 +215,10 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
 @click.argument("serial", type=click.IntRange(min=1))
 @vault_option
 @click.option("--out", type=FILE, help="Write the signed receipt here, as JSON.")
-@_json_option
+@json_option
 def receipt(serial: int, folder: Path, out: Path | None, *, as_json: bool) -> None:
     """Show the signed receipt of a deployment's wipe: counts, times, and commitments that test nothing."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
-        settle_unless_running(vault)
+    with opened_vault(folder) as vault:
         signed = receipt_of(vault, serial)
         stage = find(vault.database, serial).stage
     if signed is None:
@@ -232,7 +226,7 @@ def receipt(serial: int, folder: Path, out: Path | None, *, as_json: bool) -> No
     if out is not None:
         write_whole(out, msgspec.json.format(msgspec.json.encode(signed), indent=2) + b"\n", mode=0o644)
     if as_json:
-        _print_json(_stated(signed))
+        print_json(_stated(signed))
     else:
         _print_receipt(_stated(signed))
 
@@ -280,7 +274,7 @@ def destroy_keys_(folder: Path) -> None:
 @as_option
 def confirm_clock_(folder: Path, name: str | None) -> None:
     """Let capture and purges go on after the clock jumped, or was found behind. Look at a clock you trust first."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         confirm_clock(vault, open_session(vault, name))
         now = vault.clocks()
     Console(highlight=False).print(Text(f"confirmed: it is {iso_of(now.utc_ns)[:19]}Z"))
@@ -313,10 +307,6 @@ def _facts(one: Deployment) -> dict[str, Any]:
         "list": one.list,
         "entries": one.authorisation.entries,
     }
-
-
-def _print_json(what: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(what), indent=2).decode())
 
 
 def _time(at_ns: int) -> str:

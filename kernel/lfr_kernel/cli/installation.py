@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option
-from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault
+from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.installation import (
     REQUEST_FILE,
     found_installation,
@@ -23,7 +22,6 @@ from lfr_kernel.governance.keys.envelopes import read_envelope
 from lfr_kernel.governance.people.organisation import read_organisation
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import written
-from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +92,7 @@ def update(folder: Path, roster: Path | None, packs: Path | None, name: str | No
 
     Who was revoked can do nothing more as soon as this is done.
     """
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         update_installation(
             vault,
             open_session(vault, name),
@@ -108,10 +106,10 @@ def update(folder: Path, roster: Path | None, packs: Path | None, name: str | No
 
 @installation.command(short_help="Show who may act by which rules.")
 @_vault_argument
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(folder: Path, *, as_json: bool) -> None:
     """Verify what the organisation signed, and show it: the installation, the people and the packs."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         if as_json:
             facts = {
                 "organisation": vault.organisation,
@@ -119,7 +117,7 @@ def show(folder: Path, *, as_json: bool) -> None:
                 "roster": vault.roster,
                 "packs": vault.packs,
             }
-            click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+            print_json(facts)
             return
         console = Console(highlight=False)
         own, packs = vault.installation, vault.packs

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lfr_kernel.cli.asking import json_option
+from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.settings import describe_config, toml_of
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ OPTIONS_INDENT = 6
 
 
 @click.command(short_help="List what is installed, with its settings.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def plugins(state: dict[str, Any], *, as_json: bool) -> None:
     """List the installed plugins by stage, with version, origin and settings."""
     registry: Registry = state["registry"]
     found = [_describe(registry, stage, name) for stage in STAGES for name in registry.names(stage)]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
         return
     console = Console(highlight=False)
     stage = ""

@@ -8,12 +8,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from lfr_kernel.cli.asking import as_option, vault_option
-from lfr_kernel.governance.deployment.governed import settle_unless_running
+from lfr_kernel.cli.asking import as_option, opened_vault, vault_option
 from lfr_kernel.governance.deployment.register import recall as recall_entry
-from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.people.sessions import open_session
-from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +33,6 @@ def recall(entry: str, serial: int, reason: str, text: str | None, name: str | N
     A kernel that runs under it drops the entry within a second; whoever has other entries stays listed by those. It
     cannot be undone: a list is made for one deployment. Entry ids are in the verdicts of the build.
     """
-    with Vault.open(folder, clocks=read_clocks) as vault:
-        settle_unless_running(vault)
+    with opened_vault(folder) as vault:
         recall_entry(vault, open_session(vault, name), serial, entry, reason=reason, text=text)
     Console(highlight=False).print(Text(f"entry {entry} is recalled from the list of deployment {serial}"))

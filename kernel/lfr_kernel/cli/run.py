@@ -19,7 +19,7 @@ from rich.console import Console
 from lfr_kernel.cli.asking import passphrase_of
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.logs import configure_logs
-from lfr_kernel.cli.screen import StatusLine, show_alert, summary_table
+from lfr_kernel.cli.screen import StatusLine, print_json, show_alert, summary_table
 from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.opening import Opener
 from lfr_kernel.governance.instant import read_clocks
@@ -229,6 +229,6 @@ def print_summary(summary: Summary, redactor: Redactor, *, as_json: bool) -> Non
     """Print the summary on stdout: one JSON object, or tables."""
     if as_json:
         masked = redactor.mask(msgspec.to_builtins(summary))
-        click.echo(msgspec.json.format(msgspec.json.encode(masked), indent=2).decode())
+        print_json(masked)
     else:
         Console(highlight=False).print(summary_table(summary, redactor))

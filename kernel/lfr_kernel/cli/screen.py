@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import click
+import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from lfr_kernel.telemetry import Summary
     from lfr_kernel.telemetry.summary import AuthoritySummary
 
-__all__ = ["StatusLine", "printable", "show_alert", "summary_table"]
+__all__ = ["StatusLine", "print_json", "printable", "show_alert", "summary_table"]
 
 COLOURS = {
     "streaming": "green",
@@ -138,6 +140,11 @@ def _until(authority: AuthoritySummary) -> Text:
     left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{int(left_s)} s"
     style = next((colour for at, colour in NEAR_MIN if left_s <= at * 60), "dim")
     return _line((f"   authority until {authority.ends[11:16]}Z, ends in {left}", style))
+
+
+def print_json(what: Any) -> None:
+    """Print what msgspec can encode on stdout, as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(what), indent=2).decode())
 
 
 def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option, passphrase_of, passphrase_option, vault_option
-from lfr_kernel.governance.deployment.governed import settle_unless_running
+from lfr_kernel.cli.asking import (
+    FILE,
+    as_option,
+    json_option,
+    opened_vault,
+    passphrase_of,
+    passphrase_option,
+    vault_option,
+)
+from lfr_kernel.cli.screen import print_json
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.people.keyfiles import unlock_person
 from lfr_kernel.governance.people.sessions import end_session, hand_over, show_sessions, start_session
 from lfr_kernel.governance.people.statements import written
-from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,8 +84,7 @@ def start(name: str, key: Path, folder: Path, deployment: int | None, passphrase
 
     The key file may be taken out afterwards.
     """
-    with Vault.open(folder, clocks=read_clocks) as vault:
-        settle_unless_running(vault)
+    with opened_vault(folder) as vault:
         vault.member(name)  # before anybody types a passphrase
         _say(start_session(vault, _unlock(name, key, passphrase_file), deployment=deployment))
 
@@ -90,7 +94,7 @@ def start(name: str, key: Path, folder: Path, deployment: int | None, passphrase
 @vault_option
 def end(name: str | None, folder: Path) -> None:
     """End a session, say so in the audit, and destroy its key."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         who = end_session(vault, name)
     Console(highlight=False).print(Text(f"the session of {who} is ended"))
 
@@ -106,7 +110,7 @@ def handover(  # noqa: PLR0917  (click hands them in by name)
     successor: str, key: Path, name: str | None, folder: Path, deployment: int | None, passphrase_file: Path | None
 ) -> None:
     """End one person's session and start another's: both or neither."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         vault.member(successor)
         person = _unlock(successor, key, passphrase_file)
         _say(hand_over(vault, name, person, deployment=deployment))
@@ -114,13 +118,13 @@ def handover(  # noqa: PLR0917  (click hands them in by name)
 
 @session.command(short_help="Show who is on shift.")
 @vault_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(folder: Path, *, as_json: bool) -> None:
     """Show the sessions of this installation. Keys of those that are locked are destroyed."""
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         found = show_sessions(vault)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
         return
     console = Console(highlight=False)
     if not found:

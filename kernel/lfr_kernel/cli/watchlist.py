@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option, vault_option
+from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_build import build
 from lfr_kernel.cli.watchlist_sample import sample
 from lfr_kernel.cli.watchlist_screen import header_table, questions_table
-from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.lists.acts import consult, expect_another, review_list, verify_people
 from lfr_kernel.governance.lists.file import ListFile
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import moment
-from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +42,12 @@ def watchlist() -> None:
 
 @watchlist.command(short_help="Show what a list says of itself.")
 @click.argument("file", type=FILE)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def show(file: Path, *, as_json: bool) -> None:
     """Show the front of a list: counts, digests, who built and reviewed it. Needs no key, and verifies nothing."""
     found = ListFile.open(file)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(_shown(found)), indent=2).decode())
+        print_json(_shown(found))
     else:
         Console(highlight=False).print(header_table(found))
 
@@ -85,7 +83,7 @@ def verify(file: Path, folder: Path | None) -> None:
             Text("not verified without a vault: whose keys these are, and whether it opens", "yellow"), soft_wrap=True
         )
         return
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         verify_people(vault, found)
         _ok(console, f"whoever signed it is on roster {vault.roster.number} of {vault.organisation.name} and may do so")
         key = found.open_key(vault.open_sealed_key())
@@ -109,7 +107,7 @@ def review(file: Path, name: str | None, folder: Path, *, yes: bool) -> None:
     deployment opens, the pack says.
     """
     console = Console(highlight=False)
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         signer = open_session(vault, name)
         vault.may("list_reviewed", signer)
         found = ListFile.open(file)

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option
+from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault
+from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_screen import verdicts_csv, verdicts_table
 from lfr_kernel.enrolment import read_photograph
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.lists.acts import build_list, expect_signed_pack
 from lfr_kernel.governance.lists.build import Examiner, draft_list
@@ -26,7 +25,6 @@ from lfr_kernel.governance.lists.manifest import read_exclusions, read_manifest
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.rules import verify_runnable
-from lfr_kernel.governance.vault import Vault
 from lfr_kernel.memory import limit_arenas
 from lfr_kernel.planning import pack_of, vault_of
 from lfr_kernel.profile import load_profile
@@ -61,7 +59,7 @@ __all__ = ["build"]
 @click.option("--exclude", type=FILE, help="CSV of person and reason: who may not be listed, applied first.")
 @click.option("--verdicts", type=FILE, help="Write the verdict of every row to this CSV.")
 @click.option("--accept-rejections", is_flag=True, help="Write the list although rows were rejected; ask nobody.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @as_option
 @click.pass_context
 def build(  # noqa: PLR0917  (click hands them in by name)
@@ -90,7 +88,7 @@ def build(  # noqa: PLR0917  (click hands them in by name)
     pack = pack_of(profile)
     verify_runnable(pack)
     limit_arenas()
-    with Vault.open(vault_of(profile), clocks=read_clocks) as vault, ExitStack() as stack:
+    with opened_vault(vault_of(profile)) as vault, ExitStack() as stack:
         signer = open_session(vault, name)
         # All that can be refused is refused before the photographs are looked at.
         vault.may("list_built", signer)
@@ -140,7 +138,7 @@ def _print_json(draft: Draft, made: ListFile | None) -> None:
         "counts": draft.counts,
         "verdicts": told,
     }
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    print_json(found)
 
 
 def _draft(  # noqa: PLR0917  (one of each)

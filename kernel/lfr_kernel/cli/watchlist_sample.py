@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.asking import FILE, as_option, vault_option
+from lfr_kernel.cli.asking import FILE, as_option, opened_vault, vault_option
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
-from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.lists.acts import consult, sample_list, verify_people
 from lfr_kernel.governance.lists.file import ListFile
@@ -28,7 +27,6 @@ from lfr_kernel.governance.lists.sampling import (
     sheet,
 )
 from lfr_kernel.governance.people.sessions import open_session
-from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +64,7 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
     if sheet_path is not None and findings is not None:
         raise click.UsageError("--sheet writes a sample and --findings records one: give one of the two")
     console = Console(highlight=False)
-    with Vault.open(folder, clocks=read_clocks) as vault:
+    with opened_vault(folder) as vault:
         signer = open_session(vault, name)
         vault.may("list_sampled", signer)
         found = ListFile.open(file)

@@ -104,7 +104,7 @@ def office(
     tmp_path: Path, found_vault: FoundVault, lfr: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Office]:
     vault, force = found_vault(packs=[PACK])
-    for module in ("authority", "recall", "check", "run", "session"):
+    for module in ("asking", "authority", "check", "run"):
         monkeypatch.setattr(f"lfr_kernel.cli.{module}.read_clocks", force.clocks)
     monkeypatch.setenv("COLUMNS", "200")
     folder = tmp_path / "office"
@@ -420,3 +420,24 @@ def test_a_close_that_cannot_wipe_says_that_the_list_is_still_there(office: Offi
     lock.rmdir()
     office.ok("authority", "list", *office.at_vault)
     assert office.deployment().stage is Stage.CLOSED
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("authority", "list"),
+        ("authority", "show", 1),
+        ("session", "show"),
+        ("session", "end", "--as", "fay"),
+        ("installation", "show"),
+        ("watchlist", "recall", "e-azxmf3qanb44syrhlka5cpy65a", "--deployment", 1, "--reason", "found", "--as", "ben"),
+    ],
+)
+def test_any_command_that_opens_the_vault_wipes_what_is_over(office: Office, command: tuple[object, ...]) -> None:
+    office.sign()
+    office.crash(office.run())
+    office.clocks.pass_(minutes=61)
+    where = (office.vault.folder,) if command[0] == "installation" else office.at_vault
+    office.lfr(*command, *where)
+    assert office.deployment().stage is Stage.CLOSED
+    assert not list(office.vault.keyring.folder.glob("deployment-*"))

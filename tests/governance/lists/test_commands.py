@@ -98,8 +98,7 @@ def site(
     tmp_path: Path, found_vault: FoundVault, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Site:
     vault, force = found_vault(PEOPLE, packs=[read_pack("uk-met"), read_pack("demo")])
-    for module in ("watchlist", "watchlist_build", "watchlist_sample"):
-        monkeypatch.setattr(f"lfr_kernel.cli.{module}.read_clocks", force.clocks)
+    monkeypatch.setattr("lfr_kernel.cli.asking.read_clocks", force.clocks)
     folder = tmp_path / "office"
     folder.mkdir()
     return Site(folder, vault, force, capsys)
