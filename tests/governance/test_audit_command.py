@@ -113,15 +113,18 @@ def test_a_vault_that_is_not_there(tmp_path: Path, lfr: Callable[..., Result]) -
 
 
 def test_show(log: Logbook, tmp_path: Path, lfr: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     assert log
     result = lfr("audit", "show", "--vault", tmp_path, "--last", 2)
     assert result.code == 0
     rows = [line.split() for line in result.out.splitlines()]
-    assert rows[0] == ["entry", "time", "(UTC)", "act", "by", "reason", "facts"]
-    assert rows[1] == ["2", "2026-03-01", "10:00:02", "session_started", "person", "ada", "certificate"]
-    assert rows[2] == ["3", "2026-03-01", "10:00:03", "authorised", "person", "ada", "planned", "number", "3"]
-    assert len(rows) == 3
+    assert rows == [
+        ["entry", "time", "(UTC)", "act"],
+        ["2", "2026-03-01", "10:00:02", "session_started", "by", "person", "ada"],
+        ["certificate"],
+        ["3", "2026-03-01", "10:00:03", "authorised", "by", "person", "ada,", "planned"],
+        ["number", "3"],
+    ]
 
 
 def test_show_for_machines(log: Logbook, tmp_path: Path, lfr: Callable[..., Result]) -> None:

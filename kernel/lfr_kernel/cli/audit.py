@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 KEY = re.compile(r"[0-9A-Fa-f]{64}\Z")
-FACTS_SHOWN = 3
+DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
+FACTS_SHOWN, SHOWN_DIGITS = 3, 12
 
 
 @click.group(short_help="Show, export, verify and anchor the log of all acts.")
@@ -104,9 +105,10 @@ def show(folder: Path, last: int, *, as_json: bool) -> None:
         bodies = [msgspec.json.decode(one.body) | {"digest": one.digest} for one in entries]
         print_json(bodies)
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("entry", "time (UTC)", "act", "by", "reason", "facts"):
-        table.add_column(heading, no_wrap=heading != "facts", justify="right" if heading == "entry" else "left")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("entry", justify="right", no_wrap=True)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("act", overflow="fold")
     for one in entries:
         table.add_row(*_cells(one))
     Console(highlight=False).print(table)
@@ -143,12 +145,21 @@ def _cells(entry: Entry) -> Iterator[Text]:
     body: dict[str, Any] = msgspec.json.decode(entry.body)
     facts = body.get("facts") or {}
     # A signed statement is a page of base64: that there is one is what a row can say.
-    simple = [f"{name} {value}" for name, value in facts.items() if not isinstance(value, dict | list)]
+    simple = [f"{name} {_short(value)}" for name, value in facts.items() if not isinstance(value, dict | list)]
     signed = [name for name, value in facts.items() if isinstance(value, dict) and "payload" in value]
     shown = ", ".join([*simple[:FACTS_SHOWN], *(["…"] if len(simple) > FACTS_SHOWN else []), *signed])
     at = entry.at[:19].replace("T", " ")
-    texts = (str(entry.number), at, entry.act, str(body.get("by")), str(body.get("reason") or ""), shown)
-    yield from (Text(printable(text)) for text in texts)
+    reason = f", {body['reason']}" if body.get("reason") else ""
+    yield Text(str(entry.number))
+    yield Text(printable(at))
+    what = Text.assemble((printable(entry.act), "bold"), " ", printable(f"by {body.get('by')}{reason}"))
+    yield what.append(f"\n{printable(shown)}", "dim") if shown else what
+
+
+def _short(value: object) -> str:
+    """Return a digest by its first digits: whoever compares one takes `--json`."""
+    text = str(value)
+    return f"{text[:SHOWN_DIGITS]}…" if DIGEST.match(text) else text
 
 
 def _kind_is_database(file: Path) -> bool:
