@@ -233,8 +233,8 @@ class Session:
         if self._governed is not None and vault is not None:
             self._governed.anchors = {one.title: self._plugin("anchor", one) for one in self.profile.anchors}
             self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=UNHURRIED_S)
-            for warning in self._governed.warnings:
-                self._listener.log("authority_incomplete", warning=warning)
+            if self._governed.warnings:
+                self._listener.log("authority_incomplete", warnings=list(self._governed.warnings))
         else:
             self._listed = await self._enrol(compute, detector, embedder)
         self._list_summary = summarise_list(self._listed, self.profile.watchlist.threshold)

@@ -193,7 +193,7 @@ def authority(**changes: Any) -> AuthoritySummary:
         "ends": "2026-03-01T16:00:00.000Z",
         "remaining_s": 240.5,
         "list": "0" * 32,
-        "warnings": ("authority EX/1 refers to no impact assessment",),
+        "warnings": ("refers to no impact assessment",),
         "mark": "",
         "is_over": False,
         "is_wiped": False,
@@ -205,7 +205,7 @@ def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wip
     text = words(summary(authority=authority()))
     assert "EX/1, from 2026-03-01T10:00Z to 2026-03-01T16:00Z; its list is not wiped: go on, or end it" in text
     assert "lfr-kernel authority close 3" in text
-    assert "missing authority EX/1 refers to no impact assessment" in text
+    assert "missing refers to no impact assessment" in text
     text = words(summary(authority=authority(is_over=True)))
     assert (
         "it has ended; its wipe was cut short, and is finished by lfr-kernel authority list or the next start" in text

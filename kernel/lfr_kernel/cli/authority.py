@@ -80,7 +80,7 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
         soft_wrap=True,
     )
     for warning in warnings(loaded.authority):
-        console.print(Text(f"missing: {warning}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"missing: {warning} (table [references])", style="yellow"), soft_wrap=True)
     console.print(Text(f"open it with: lfr-kernel --profile {path} --as OPERATOR"), soft_wrap=True)
 
 

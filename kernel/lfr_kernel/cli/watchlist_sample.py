@@ -102,9 +102,11 @@ def sample(  # noqa: PLR0917  (click hands them in by name)
 def _ask(rows: Sequence[Row], checked: Checked, signer: SessionSigner, file: Path) -> None:
     """Ask at the terminal what is found of each row that has no finding yet, and put it into `checked`."""
     console = Console(stderr=True, highlight=False)
-    letters = ", ".join(f"{letter} {code} ({text})" for letter, (code, text) in ANSWERS.items())
+    letters = Table.grid(padding=(0, 2, 0, 0))
+    for letter, (code, text) in ANSWERS.items():
+        letters.add_row(Text(letter, "bold"), code, Text(text, "dim"))
     if checked.unanswered:
-        console.print(Text(letters, "dim"), soft_wrap=True)
+        console.print(letters)
     for number, row in enumerate(rows, 1):
         if checked.findings[row.about.entry]:
             continue

@@ -170,9 +170,9 @@ def verify_assembly(data: dict[str, Any]) -> list[Problem]:
 
 
 def warnings(authority: Authority) -> tuple[str, ...]:
-    """Return one sentence for each reference that an authority does not give. They belong into every report of it."""
+    """Return a few words for each reference that an authority does not give. They belong into every report of it."""
     return tuple(
-        f"authority {authority.id} refers to no {name.replace('_', ' ')}: see references.{name}"
+        f"refers to no {name.replace('_', ' ')}"
         for name in References.__struct_fields__
         if getattr(authority.references, name) is None
     )

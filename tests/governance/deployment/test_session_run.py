@@ -153,6 +153,7 @@ async def test_from_the_first_alert_to_the_receipt(site: Site) -> None:
     assert (authority.id, authority.deployment, authority.is_wiped) == ("EX/1", 1, True)
     # One of them was recalled, and the list is wiped: what is said is whom it began with.
     assert (run.summary.watchlist.people, run.summary.watchlist.photographs) == (2, 2)
+    assert run.logged.count("authority_incomplete") == 1  # six references are missing, and the log is not to drown
     assert "list_wiped" in run.logged
     deployment, receipt = site.deployment(), site.receipt()
     assert (deployment.stage, deployment.ending) == (Stage.CLOSED, Ending.COMPLETED)
