@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from calling import Result
+from lfr_kernel.cli import main
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +19,20 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def lfr(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Call the command line in this process."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(one) for one in arguments])
+        assert isinstance(ended.value.code, int)
+        return Result(ended.value.code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")

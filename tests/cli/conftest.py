@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lfr_kernel.cli import main
+from calling import Result
 
 if TYPE_CHECKING:
     import signal
@@ -21,36 +20,6 @@ if TYPE_CHECKING:
 EXTERNAL = Path(__file__).resolve().parent.parent / "external_plugin"
 CALL = (sys.executable, "-c", "from lfr_kernel.cli import script; script()")
 PATIENCE_S = 60
-
-
-class Result(NamedTuple):
-    """What a call left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Standard output, all of it, as one JSON object."""
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
-
-
-@pytest.fixture
-def lfr(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Call the command line in this process."""
-
-    def call(*arguments: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(one) for one in arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Result(ended.value.code, out, err)
-
-    return call
 
 
 class Process:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cli.conftest import Result, Site
+    from calling import Result
+    from cli.conftest import Site
 
 pytestmark = pytest.mark.slow
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from governance.vaults import PACK, PEOPLE, Clocks, Force
-from lfr_kernel.cli import main
 from lfr_kernel.governance.keys import sealing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lfr_kernel.governance.people.statements import PackDigest
@@ -56,26 +55,3 @@ def found_vault(tmp_path: Path) -> Iterator[FoundVault]:
     yield found
     for vault in made:
         vault.close()
-
-
-class Result(NamedTuple):
-    """What a call of the command line left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def lfr(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Call the command line in this process."""
-
-    def call(*arguments: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(one) for one in arguments])
-        out, err = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Result(ended.value.code, out, err)
-
-    return call

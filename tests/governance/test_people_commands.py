@@ -15,7 +15,7 @@ from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from governance.conftest import Result
+    from calling import Result
 
     Lfr = Callable[..., Result]
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.people.keyfiles import Person
 
 HOUR_NS = 3_600 * 10**9
+WANTED = digest_of("another profile")
 NOT_SIGNED = r"the register's entry of deployment 1 is not what was signed \("
 BEHIND = r"it was changed behind the audit's back; keep the vault as it is and verify the audit"
 
@@ -113,6 +114,17 @@ def with_payload(envelope: Envelope, statement: Authorisation) -> Envelope:
     return structs.replace(envelope, payload=base64.b64encode(msgspec.json.encode(statement)).decode())
 
 
+def forged(site: Site, how: str) -> Envelope:
+    """Have something authorised, and return what somebody would like to have been signed: for another profile."""
+    envelope = site.authorise().envelope
+    statement = structs.replace(site.deployment().authorisation, profile_digest=WANTED)
+    return {
+        "changed": with_payload(envelope, statement),
+        "by the installation": sign(AUTHORITY, statement, site.vault.signer),
+        "without signatures": structs.replace(with_payload(envelope, statement), signatures=()),
+    }[how]
+
+
 @pytest.mark.parametrize("running", [False, True])
 @pytest.mark.parametrize(("which", "by_ns"), [("ends_ns", HOUR_NS), ("ends_ns", -1), ("starts_ns", -HOUR_NS)])
 def test_another_term_is_refused(site: Site, which: str, by_ns: int, *, running: bool) -> None:
@@ -136,33 +148,19 @@ def test_another_list_is_refused(site: Site, changes: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("how", ["changed", "by the installation", "without signatures"])
 def test_an_authorisation_for_another_profile_is_refused(site: Site, how: str) -> None:
-    envelope = site.authorise().envelope
-    wanted = digest_of("another profile")
-    statement = structs.replace(site.deployment().authorisation, profile_digest=wanted)
-    forged = {
-        "changed": with_payload(envelope, statement),
-        "by the installation": sign(AUTHORITY, statement, site.vault.signer),
-        "without signatures": structs.replace(with_payload(envelope, statement), signatures=()),
-    }[how]
-    edit(site, envelope=forged)
+    envelope = forged(site, how)
+    edit(site, envelope=envelope)
     with pytest.raises(RefusedError, match=NOT_SIGNED + r"its authorisation is not the one in the chain\): " + BEHIND):
-        permit(site, site.plan(profile_digest=wanted))
+        permit(site, site.plan(profile_digest=WANTED))
 
 
 @pytest.mark.parametrize("how", ["changed", "by the installation", "without signatures"])
 def test_an_authorisation_that_was_changed_in_the_chain_as_well_is_refused(site: Site, how: str) -> None:
-    envelope = site.authorise().envelope
-    wanted = digest_of("another profile")
-    statement = structs.replace(site.deployment().authorisation, profile_digest=wanted)
-    forged = {
-        "changed": with_payload(envelope, statement),
-        "by the installation": sign(AUTHORITY, statement, site.vault.signer),
-        "without signatures": structs.replace(with_payload(envelope, statement), signatures=()),
-    }[how]
-    edit(site, envelope=forged)
-    edit_chain(site, "authorised", lambda body: body["facts"].update(signed=msgspec.to_builtins(forged)))
+    envelope = forged(site, how)
+    edit(site, envelope=envelope)
+    edit_chain(site, "authorised", lambda body: body["facts"].update(signed=msgspec.to_builtins(envelope)))
     with pytest.raises(SignatureError, match="this authority is not signed by key"):
-        permit(site, site.plan(profile_digest=wanted))
+        permit(site, site.plan(profile_digest=WANTED))
 
 
 def test_an_authorisation_that_is_not_in_the_chain_or_twice_is_none(site: Site) -> None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from governance.conftest import FoundVault, Result
+    from calling import Result
+    from governance.conftest import FoundVault
     from governance.vaults import Force
     from lfr_kernel.governance.vault import Vault
 
