@@ -22,7 +22,6 @@ import stat
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from functools import partial
 from pathlib import Path
@@ -156,17 +155,18 @@ def build() -> None:
 
 def deploy() -> outing.Called:
     """Run under the authority, recall an entry when it has alerted, and close it; likewise."""
-    threading.Thread(target=_operate, args=(_acts().count("capture_started"),), daemon=True).start()
+    for event in (STARTED, ALERTED, WITHDRAWN):
+        event.clear()
+    threading.Thread(target=_operate, daemon=True).start()
     return outing.call("--profile", "van.toml", "--as", "dora", "--json")
 
 
-def _operate(starts: int) -> None:
-    """Recall and close once it has started for more than `starts` times."""
-    while not _has_started(starts):
-        time.sleep(LOOK_S)
+def _operate() -> None:
+    """Recall once it has alerted, and close."""
+    if not STARTED.wait(PATIENCE_S):
+        return
     if "entry_recalled" not in _acts():
-        while not (alerts := Path("alerts.jsonl")).exists() or not alerts.read_bytes().endswith(b"\n"):
-            time.sleep(LOOK_S)
+        ALERTED.wait(PATIENCE_S)
         _say("watchlist", "recall", outing.entries()["board"], "--deployment", 1, "--reason", "found", "--as", "dora")
         WITHDRAWN.wait(PATIENCE_S)
     _say("authority", "close", 1, "--as", "dora")
@@ -178,13 +178,22 @@ def _say(*arguments: object) -> None:
         run_command([str(one) for one in arguments])
 
 
-WITHDRAWN = threading.Event()
+STARTED, ALERTED, WITHDRAWN = threading.Event(), threading.Event(), threading.Event()
 
 
 class QuickWarden(Warden):
-    """Looks more often, and tells when an entry is gone from the index."""
+    """Looks more often, and tells when it begins, has seen an alert, and an entry is gone from the index."""
 
     tick_s = LOOK_S
+
+    async def setup(self) -> None:
+        await super().setup()
+        STARTED.set()
+
+    async def tick(self) -> None:
+        await super().tick()
+        if self._tally().alerts:
+            ALERTED.set()
 
     async def _withdraw(self, entry: str) -> None:
         await super()._withdraw(entry)
@@ -211,12 +220,6 @@ def _acts() -> list[str]:
 def _stage() -> str | None:
     rows = _read("SELECT json_extract(body, '$.stage') FROM deployments")
     return rows[0][0] if rows else None
-
-
-def _has_started(starts: int) -> bool:
-    with contextlib.suppress(sqlite3.OperationalError):  # it is just being opened, or closed
-        return _acts().count("capture_started") > starts
-    return False
 
 
 def look(*, is_settled: bool) -> Iterator[str]:
