@@ -257,6 +257,11 @@ OVERRIDES: list[tuple[str, Any, Any]] = [
     ("require_report", True, False),
     ("alert_days", 7, 32),
     ("evidence_hours", 12, 25),
+    ("text_days", 30, 366),
+    ("act_within_s", 20, 31),
+    ("assessors", 2, 0),
+    ("stop_false_per_face", 0.0005, 0.002),
+    ("stop_min_false", 1, 4),
     ("clock_tolerance_s", 5, 11),
 ]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Category",
     "HigherAuthority",
-    "LegalBasis",
+    "Named",
     "PhotoSource",
     "Rules",
     "Strictness",
@@ -52,8 +52,8 @@ class Strictness(Enum):
     FIXED = "nothing: it cannot be overridden"
 
 
-class LegalBasis(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One legal basis: `code` is what manifests and authorities write, `title` what people read."""
+class Named(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of a list: `code` is what documents and records write, `title` what people read."""
 
     code: Code
     title: Text
@@ -111,7 +111,7 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[PhotoSource, ...], _rule("where photographs may come from", Strictness.SUBSET, min_length=1)
     ]
     legal_bases: Annotated[
-        tuple[LegalBasis, ...],
+        tuple[Named, ...],
         _rule("what an authority, and each entry, may rest on in law", Strictness.SUBSET, min_length=1),
     ]
     max_entries: Annotated[int, _rule("entries of a watchlist, at most", _LOWER, ge=1, le=1_000_000)]
@@ -157,6 +157,43 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     require_report: Annotated[bool, _rule("no start without a cited evaluation report", Strictness.ON)]
     alert_days: Annotated[float, _rule("days after which an alert is deleted", _LOWER, gt=0, le=31)]
     evidence_hours: Annotated[float, _rule("hours after which an alert's pictures are deleted", _LOWER, gt=0, le=744)]
+    text_days: Annotated[
+        float,
+        _rule(
+            "days after its end at which free texts and the authority of a deployment are deleted",
+            _LOWER,
+            gt=0,
+            le=3_650,
+        ),
+    ]
+    act_within_s: Annotated[
+        float, _rule("seconds from the capture to the latest delivery on which anybody may act", _LOWER, gt=0, le=3_600)
+    ]
+    assessors: Annotated[
+        int,
+        _rule(
+            "people who assess an alert, each without seeing the other, before anybody is engaged", _HIGHER, ge=1, le=2
+        ),
+    ]
+    on_disagreement: Annotated[
+        Literal["dismiss", "third-person"],
+        _rule("two who assess disagree: the alert is dismissed, or a third person decides", _FIXED),
+    ]
+    stop_false_per_face: Annotated[
+        float, _rule("false alerts per face seen, above which alerts are suspended", _LOWER, gt=0, le=1)
+    ]
+    stop_min_false: Annotated[int, _rule("false alerts before that rule counts", _LOWER, ge=1, le=1_000)]
+    group_ratio: Annotated[
+        float,
+        _rule("ratio of false alerts between groups that a record says how likely it was to see", _FIXED, gt=1, le=100),
+    ]
+    powers: Annotated[
+        tuple[Named, ...], _rule("powers that may be used on somebody who is engaged", _FIXED, min_length=1)
+    ]
+    ethnic_groups: Annotated[
+        tuple[Named, ...],
+        _rule("groups that a person may record of somebody who was falsely alerted on", _FIXED, min_length=1),
+    ]
     clock_tolerance_s: Annotated[
         float,
         _rule("seconds that wall clock and boot clock may drift apart between looks; more is a jump", _LOWER, gt=0),
