@@ -1,1 +1,1 @@
-"""The deployment record: what happened, counted from the chain, signed, and put into words and figures anybody can read."""
+"""The deployment record: what happened, counted from the chain, signed, and put into words and figures."""

@@ -154,8 +154,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     unread: int = 0
     """Of those, whose keys were destroyed before what was decided on them could be counted."""
     states: Tally = field(default_factory=dict)
-    """Alerts by the state they are in, or were in when they expired: open, viewed, assessed, dismissed, engage, engaged,
-    outcome."""
+    """Alerts by the state they are in, or expired in: open, viewed, assessed, dismissed, engage, engaged, outcome."""
     expired_open: int = 0
     """Alerts that expired before anybody had decided."""
     truth: Tally = field(default_factory=dict)
@@ -253,7 +252,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class SignedRecord(Struct, frozen=True, kw_only=True):
-    """A file of `lfr-kernel record --format json`: what anybody needs to verify it, beside the organisation's public key."""
+    """A file of `lfr-kernel record --format json`: whoever has the organisation's public key can verify it."""
 
     certificate: Envelope
     """The organisation's, of the installation."""

@@ -1,0 +1,89 @@
+"""What follows from what was counted: rates with their intervals, and what a difference between groups can mean.
+
+Pure functions of a `Counted`, by scipy. Nothing here is signed: whoever has the counts can make it again.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = ["Attribute", "Figures", "FootfallTest", "GroupFigure", "Rate", "Spread"]
+
+Attribute = Literal["sex", "age", "ethnicity"]
+
+
+class Rate(Struct, frozen=True, kw_only=True):
+    """Events among n, with Clopper and Pearson's 95 % interval."""
+
+    events: int
+    n: int
+    value: float | None
+    """events / n; None where n is 0, and then low, high and upper are, too."""
+    low: float | None
+    high: float | None
+    upper: float | None
+    """One-sided 95 % upper bound; without events, about 3 / n: the rule of three."""
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """Of so many values, the middle one and the one that nine of ten do not exceed."""
+
+    n: int
+    median: float | None
+    p90: float | None
+
+
+class FootfallTest(Struct, frozen=True, kw_only=True):
+    """One group's part of the false alerts, held against a share of it among those who passed."""
+
+    share: float
+    """Of the group among those who passed: assumed, since nobody counts it."""
+    p: float
+    """Two-sided exact binomial test."""
+    power: float
+    """Probability that a test of this size says so if the group's rate is `group_ratio` times that of the rest."""
+    smallest_ratio: float | None
+    """The smallest ratio that it would see with a probability of 80 %; None: none that there can be."""
+
+
+class GroupFigure(Struct, frozen=True, kw_only=True):
+    """One group among the false alerts of which the attribute was recorded."""
+
+    attribute: Attribute
+    group: str
+    """A code."""
+    share: Rate
+    """False alerts of this group / false alerts of which the attribute was recorded."""
+    tests: tuple[FootfallTest, ...]
+    """At footfall shares from 10 % to 60 %."""
+    unsurprising_from: float | None
+    """The footfall share from which on so many are no surprise (two-sided p of 0.05 or more); 0: at any; None without
+    any recorded."""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """Everything that follows from a `Counted`."""
+
+    false_per_face: Rate
+    """False alerts / passages seen."""
+    false_per_alert: Rate
+    """False alerts / alerts."""
+    false_per_alert_worst: Rate
+    """… if every alert of which nobody established it was false, too."""
+    false_per_face_worst: Rate
+    true_per_alert: Rate
+    dismissed: Rate
+    """Of alerts that were decided on."""
+    decision_s: Spread
+    engagement_min: Spread
+    people_per_passage: Rate | None
+    """People counted by hand / passages that the system counted meanwhile, as a plain share where it is at most 1; None
+    without a calibration."""
+    people: tuple[float, float] | None
+    """About how many people those passages were, from the calibration: at least, at most; None without one."""
+    groups: tuple[GroupFigure, ...]
+    recorded: dict[Attribute, int]
+    """Of how many false alerts the attribute was recorded."""
+    group_ratio: float
