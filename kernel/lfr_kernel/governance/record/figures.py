@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Attribute", "Figures", "FootfallTest", "GroupFigure", "Rate", "Spread"]
+__all__ = ["Attribute", "Estimate", "Figures", "FootfallTest", "GroupFigure", "Rate", "Spread"]
 
 Attribute = Literal["sex", "age", "ethnicity"]
 
@@ -33,6 +33,15 @@ class Spread(Struct, frozen=True, kw_only=True):
     n: int
     median: float | None
     p90: float | None
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float | None
+    """None: no upper limit."""
 
 
 class FootfallTest(Struct, frozen=True, kw_only=True):
@@ -78,11 +87,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     """Of alerts that were decided on."""
     decision_s: Spread
     engagement_min: Spread
-    people_per_passage: Rate | None
-    """People counted by hand / passages that the system counted meanwhile, as a plain share where it is at most 1; None
-    without a calibration."""
-    people: tuple[float, float] | None
-    """About how many people those passages were, from the calibration: at least, at most; None without one."""
+    passages_per_person: Estimate | None
+    """From counting by hand: Poisson's exact 95 % interval of the passages, over the people; None without."""
+    people: Estimate | None
+    """About how many people the passages were that were seen, by that; None without."""
     groups: tuple[GroupFigure, ...]
     recorded: dict[Attribute, int]
     """Of how many false alerts the attribute was recorded."""
