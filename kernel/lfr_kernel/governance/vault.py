@@ -237,6 +237,7 @@ class Vault:
         facts: Mapping[str, Any] | None = None,
         reason: str | None = None,
         text: str | None = None,
+        text_key: bytes | None = None,
         deployment: int | None = None,
     ) -> Entry:
         """Append an act to the chain if `by` may sign it. The one way by which acts get there.
@@ -248,14 +249,16 @@ class Vault:
             facts: anything that can be JSON; never a free text.
             reason: a code.
             text: a free text; kept encrypted, apart from the chain.
-            deployment: that it belongs to, if it does; its text goes under the key of it.
+            text_key: under which; the deployment's if not given.
+            deployment: that it belongs to, if it does.
 
         Raises:
             RefusedError: see `may`; or the session is locked.
         """
         self.may(act, by, deployment=deployment)
-        key = None if text is None else self.text_key(deployment)
-        return transaction.append(act, signer=by, facts=facts, reason=reason, text=text, text_key=key)
+        if text is not None and text_key is None:
+            text_key = self.text_key(deployment)
+        return transaction.append(act, signer=by, facts=facts, reason=reason, text=text, text_key=text_key)
 
     def _require_own_keys(self) -> None:
         certified = self.installation

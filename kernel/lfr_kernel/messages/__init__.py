@@ -4,7 +4,7 @@ Those that hold pixels or templates compare by identity, show no content when pr
 Each docstring says who sends it, who receives it and how it is delivered.
 """
 
-from lfr_kernel.messages.alerts import Alert, Match
+from lfr_kernel.messages.alerts import Alert, Box, Match, Notice
 from lfr_kernel.messages.biometric import Biometric, BiometricErasedError
 from lfr_kernel.messages.control import Expire, Recall, Receipt, Relist, Wipe
 from lfr_kernel.messages.faces import Faces
@@ -16,10 +16,12 @@ __all__ = [
     "Alert",
     "Biometric",
     "BiometricErasedError",
+    "Box",
     "Expire",
     "Faces",
     "Frame",
     "Match",
+    "Notice",
     "Outcome",
     "Passage",
     "PassageSplit",

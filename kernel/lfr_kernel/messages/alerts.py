@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from lfr_kernel.messages.biometric import Biometric
 
-__all__ = ["Alert", "Match"]
+__all__ = ["Alert", "Box", "Match", "Notice"]
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""xyxy in px."""
 
 
 class Match(Struct, frozen=True, kw_only=True, eq=False, tag=True):
@@ -31,11 +34,15 @@ class Match(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     faces: int
     """How many faces were pooled when the threshold was reached."""
     quality: float
-    box: tuple[float, float, float, float]
+    box: Box
     crop: Biometric
-    """uint8 [H, W, 3] RGB: the probe's aligned crop; the desk puts it into the evidence store."""
+    """uint8 [H, W, 3] RGB: the probe's aligned crop; evidence, once the faces of others in it are unrecognisable."""
+    others: tuple[Box, ...] = ()
+    """Faces of others that reach into the crop, in px of it."""
     captured_at_ns: int
     captured_monotonic_ns: int
+    decoded_at_ns: int = 0
+    """UTC; 0 where it is not known."""
 
     def erase(self) -> None:
         """Overwrite the crop."""
@@ -48,8 +55,8 @@ class Match(Struct, frozen=True, kw_only=True, eq=False, tag=True):
 class Alert(Struct, frozen=True, kw_only=True, tag=True):
     """A proposed match for a person to decide on. It is not a decision, and nothing adverse may follow from it alone.
 
-    Sender: the alert desk. Receivers: every sink, each through an outbox of its own. Delivery: lossless.
-    It carries ids and a reference to evidence, never pixels or templates.
+    Sender: the alert desk, once it is kept. Receivers: the record, and every sink's outbox, which lets out a `Notice`
+    of it. Delivery: lossless. It carries ids and a reference to evidence, never pixels or templates.
     """
 
     id: str
@@ -60,17 +67,44 @@ class Alert(Struct, frozen=True, kw_only=True, tag=True):
     threshold: float
     faces: int
     quality: float
-    box: tuple[float, float, float, float]
+    box: Box
     """xyxy in px of the source picture, of the face that took the pool over the threshold."""
     captured_at_ns: int
     captured_monotonic_ns: int
+    decoded_at_ns: int = 0
+    """UTC; 0 where it is not known."""
     alerted_at_ns: int
     alerted_monotonic_ns: int
+    act_by_ns: int | None = None
+    """UTC: the latest delivery on which anybody may act, since the person has gone; None: nobody said."""
     model: str
     """SHA-256 of the embedder's weights."""
+    list: str = ""
+    """Root of the sealed watchlist; empty for a folder of photographs."""
     evidence: str
     """The evidence store's reference to probe and listed photograph."""
     permit: str
     """Which permit the system ran under."""
     basis: str
     """What the threshold rests on: the evaluation report by its digest, and whether this run is within it."""
+
+
+class Notice(Struct, frozen=True, kw_only=True, tag=True):
+    """What a sink is given of an alert: that there is one. More only where the profile says so.
+
+    Sender: the outbox of the sink. It is no message between actors.
+    """
+
+    id: str
+    """Of the alert: a sink that has it already takes it again as one."""
+    camera: str
+    captured_at_ns: int
+    alerted_at_ns: int
+    state: str = "open"
+    """Of the alert, when this left: see `lfr_kernel.governance.alerts.states`."""
+    act_by_ns: int | None = None
+    is_actionable: bool = True
+    """False: it comes too late for anybody to act on it."""
+    permit: str
+    alert: Alert | None = None
+    """The whole alert: only for a sink with `details = true`."""

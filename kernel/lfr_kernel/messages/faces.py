@@ -30,6 +30,7 @@ class Faces(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     captured_at_ns: int
     captured_monotonic_ns: int
     stream_ns: int
+    decoded_at_ns: int = 0
     boxes: NDArray[np.float32]
     """float32 [N, 4], xyxy in px of the source picture."""
     landmarks: NDArray[np.float32]
@@ -39,6 +40,9 @@ class Faces(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     """float32 [N] in [0, 1]: of the detection, not of any identity."""
     crops: Biometric
     """uint8 [N, H, W, 3] RGB, each aligned to the embedder's landmark template."""
+    affines: NDArray[np.float64] | None = None
+    """float64 [N, 2, 3]: each maps (x, y, 1) of the source picture to (x, y) of its crop; None where there is no
+    telling."""
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -56,6 +56,8 @@ class Frame(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     """On the system's monotonic clock: for latency and order; rises across loops and reconnects."""
     stream_ns: int
     """Position on the camera's own time line: for motion and age; rises across loops and reconnects."""
+    decoded_at_ns: int = 0
+    """UTC, nanoseconds since 1970: when the camera's host had it; 0 where it is not known."""
 
     def erase(self) -> None:
         """Nothing to overwrite: a decoder's planes are its reference frames. Their promise is a bounded life."""

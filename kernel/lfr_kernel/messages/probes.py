@@ -29,8 +29,11 @@ class ProbeRequest(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     """In [0, 1]; the weight of this face in its passage's pool."""
     box: tuple[float, float, float, float]
     """xyxy in px of the source picture."""
+    others: tuple[tuple[float, float, float, float], ...] = ()
+    """Faces of others that reach into the crop, xyxy in px of it: made unrecognisable before anything is kept."""
     captured_at_ns: int
     captured_monotonic_ns: int
+    decoded_at_ns: int = 0
 
     def erase(self) -> None:
         """Overwrite the crop."""
@@ -55,8 +58,10 @@ class Probe(Struct, frozen=True, kw_only=True, eq=False, tag=True):
     """uint8 [H, W, 3] RGB, aligned: evidence if this passage alerts, erased if it does not."""
     quality: float
     box: tuple[float, float, float, float]
+    others: tuple[tuple[float, float, float, float], ...] = ()
     captured_at_ns: int
     captured_monotonic_ns: int
+    decoded_at_ns: int = 0
     embedded_monotonic_ns: int
 
     def erase(self) -> None:

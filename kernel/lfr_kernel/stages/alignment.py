@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["mean_template", "mirror", "similarity_transform", "similarity_transforms"]
+__all__ = ["mean_template", "mirror", "reaching_in", "similarity_transform", "similarity_transforms"]
 
 _RELATIVE_SPREAD = 1e-7
 """Landmarks nearer to each other than this, relative to their distance from the origin, are one point in float32."""
@@ -76,6 +76,37 @@ def similarity_transforms(landmarks: NDArray[Any], template: NDArray[Any]) -> ND
     matrices[:, 0, 1] = -a.imag
     matrices[:, 0, 2], matrices[:, 1, 2] = b.real, b.imag
     return matrices
+
+
+def reaching_in(
+    affine: NDArray[np.float64], boxes: NDArray[Any], size: tuple[int, int]
+) -> tuple[tuple[float, float, float, float], ...]:
+    """Return which boxes of a picture reach into a crop of it, and where.
+
+    Args:
+        affine: float64 [2, 3]: maps (x, y, 1) of the picture to (x, y) of the crop.
+        boxes: [M, 4] xyxy in px of the picture.
+        size: (width, height) of the crop in px.
+
+    Returns:
+        xyxy in px of the crop, cut at its edges: the smallest upright rectangle around each box, which is turned with
+        the crop.
+    """
+    left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    corners = np.stack([[left, right, right, left], [top, top, bottom, bottom]], axis=-1)
+    x = affine[0, 0] * corners[..., 0] + affine[0, 1] * corners[..., 1] + affine[0, 2]
+    y = affine[1, 0] * corners[..., 0] + affine[1, 1] * corners[..., 1] + affine[1, 2]
+    found = np.stack(
+        [
+            x.min(axis=0).clip(0),
+            y.min(axis=0).clip(0),
+            x.max(axis=0).clip(max=size[0]),
+            y.max(axis=0).clip(max=size[1]),
+        ],
+        axis=1,
+    )
+    inside = (found[:, 0] < found[:, 2]) & (found[:, 1] < found[:, 3])
+    return tuple((a, b, c, d) for a, b, c, d in found[inside].tolist())
 
 
 def mirror(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -208,7 +208,7 @@ class CameraHost(Source):
         self._heard_ns = self.clock.monotonic_ns()
 
     async def _send(self, reading: Reading, pace: Pace) -> None:
-        now_ns = self.clock.monotonic_ns()
+        now_ns, decoded_at_ns = self.clock.monotonic_ns(), self.clock.utc_ns()
         pause_ns = now_ns - self._last_picture_ns
         self._heard_ns = self._last_picture_ns = now_ns
         self._failures = 0
@@ -229,6 +229,7 @@ class CameraHost(Source):
             captured_at_ns=self.clock.utc_ns(),
             captured_monotonic_ns=now_ns,
             stream_ns=stream_ns,
+            decoded_at_ns=decoded_at_ns,
         )
         self._sequence += 1
         await self.emit(frame)

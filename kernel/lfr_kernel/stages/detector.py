@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from msgspec import Struct
@@ -47,6 +47,10 @@ class Detections(Struct, frozen=True, kw_only=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+
+Looked: TypeAlias = "tuple[Detections, Biometric, NDArray[np.float64]]"
+"""Faces, their crops, and how each crop was cut; see `Faces.affines`."""
 
 
 class Detector(Protocol):
@@ -146,7 +150,7 @@ class DetectorHost(Actor):
         turn = self._turns.take(frame.camera)
         began_ns = self.clock.monotonic_ns()
         try:
-            found, crops = await self._lane.run(
+            found, crops, affines = await self._lane.run(
                 self._look, self._detector, frame, deadline_s=self._deadline_s, discard=_erase_crops
             )
         except BaseException as error:
@@ -159,13 +163,13 @@ class DetectorHost(Actor):
         try:
             async with turn:
                 is_sent = True
-                await self._send(frame, found, crops)
+                await self._send(frame, found, crops, affines)
         except BaseException:
             if not is_sent:
                 crops.erase()
             raise
 
-    async def _send(self, frame: Frame, found: Detections, crops: Biometric) -> None:
+    async def _send(self, frame: Frame, found: Detections, crops: Biometric, affines: NDArray[np.float64]) -> None:
         missed = frame.sequence - self._next.get(frame.camera, 0)
         faces = Faces(
             camera=frame.camera,
@@ -175,10 +179,12 @@ class DetectorHost(Actor):
             captured_at_ns=frame.captured_at_ns,
             captured_monotonic_ns=frame.captured_monotonic_ns,
             stream_ns=frame.stream_ns,
+            decoded_at_ns=frame.decoded_at_ns,
             boxes=found.boxes,
             landmarks=found.landmarks,
             confidences=found.confidences,
             crops=crops,
+            affines=affines,
         )
         self._frames += 1
         self._faces += len(found)
@@ -186,21 +192,22 @@ class DetectorHost(Actor):
             self._missed += missed
             self._next[frame.camera] = frame.sequence + 1
 
-    def _look(self, detector: Detector, frame: Frame) -> tuple[Detections, Biometric]:
+    def _look(self, detector: Detector, frame: Frame) -> Looked:
         """Detect and cut. Runs on the compute lane."""
         picture = frame.picture
         found = detector.detect(picture)
         width, height = self._crop_size
         crops = Biometric(np.zeros((len(found), height, width, 3), np.uint8), since_ns=frame.captured_monotonic_ns)
         try:
-            for crop, affine in zip(crops.array, similarity_transforms(found.landmarks, self._template), strict=True):
+            affines = similarity_transforms(found.landmarks, self._template)
+            for crop, affine in zip(crops.array, affines, strict=True):
                 patch = picture.patch(affine, self._crop_size)
                 crop[:] = patch
                 patch.fill(0)
         except BaseException:
             crops.erase()
             raise
-        return found, crops
+        return found, crops, affines
 
     def _note_size(self, size: tuple[int, int]) -> None:
         self._sizes[size] = None
@@ -239,5 +246,5 @@ class DetectorHost(Actor):
         )
 
 
-def _erase_crops(result: tuple[Detections, Biometric]) -> None:
+def _erase_crops(result: Looked) -> None:
     result[1].erase()

@@ -205,8 +205,10 @@ class EmbedderHost(Actor):
                 crop=request.crop,
                 quality=request.quality,
                 box=request.box,
+                others=request.others,
                 captured_at_ns=request.captured_at_ns,
                 captured_monotonic_ns=request.captured_monotonic_ns,
+                decoded_at_ns=request.decoded_at_ns,
                 embedded_monotonic_ns=now_ns,
             )
             for request, template in zip(messages, templates, strict=True)

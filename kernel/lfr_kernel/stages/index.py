@@ -280,9 +280,11 @@ class IndexHost(Actor):
             faces=entry.pool.count,
             quality=probe.quality,
             box=probe.box,
+            others=probe.others,
             crop=Biometric(probe.crop.array.copy(), since_ns=probe.captured_monotonic_ns),
             captured_at_ns=probe.captured_at_ns,
             captured_monotonic_ns=probe.captured_monotonic_ns,
+            decoded_at_ns=probe.decoded_at_ns,
         )
 
     async def tick(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from lfr_kernel.messages import Biometric, Faces, Passage, PassageSplit, ProbeRequest
 from lfr_kernel.runtime import Actor, Consumes, Overflow, PassingError, Policy
+from lfr_kernel.stages.alignment import reaching_in
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
 from lfr_kernel.stages.tally import TrackedFacts, TrackedTally
@@ -16,6 +18,7 @@ from lfr_kernel.stages.tally import TrackedFacts, TrackedTally
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lfr_kernel.messages import Box
     from lfr_kernel.runtime import Lane
 
 __all__ = ["Seen", "TrackEnded", "TrackOpened", "TrackUpdate", "Tracker", "TrackerFacts", "TrackerHost", "Wanted"]
@@ -252,8 +255,10 @@ class TrackerHost(Actor):
             crop=Biometric(faces.crops.array[wanted.face].copy(), since_ns=faces.captured_monotonic_ns),
             quality=wanted.quality,
             box=(left, top, right, bottom),
+            others=_others(faces, wanted.face),
             captured_at_ns=faces.captured_at_ns,
             captured_monotonic_ns=faces.captured_monotonic_ns,
+            decoded_at_ns=faces.decoded_at_ns,
         )
         book.probes += 1
         self._probes += 1
@@ -319,6 +324,15 @@ class TrackerHost(Actor):
             cameras={name: tally.facts() for name, tally in self._tallies.items()},
             call_ms=self._durations.quantiles(),
         )
+
+
+def _others(faces: Faces, number: int) -> tuple[Box, ...]:
+    """Return where faces of others reach into the crop of one, xyxy in px of the crop."""
+    if faces.affines is None:
+        return ()
+    height, width = faces.crops.array.shape[1:3]
+    boxes = np.delete(faces.boxes, number, axis=0)
+    return reaching_in(faces.affines[number], boxes, (width, height))
 
 
 def _check_faces(numbers: Sequence[int], count: int, where: str) -> None:

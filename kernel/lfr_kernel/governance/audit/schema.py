@@ -9,7 +9,7 @@ __all__ = ["APPLICATION_ID", "TABLES", "VERSION"]
 
 APPLICATION_ID = 0x4C465256
 """`LFRV`, in the header of the file: what `file` and SQLite tell it by."""
-VERSION = 1
+VERSION = 2
 
 AUDIT = (
     # What is derived from the body cannot disagree with it.
@@ -60,4 +60,51 @@ DEPLOYMENTS = (
     "CREATE TABLE known_time (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL)",
     "CREATE TABLE holds (kind TEXT PRIMARY KEY) WITHOUT ROWID",
 )
-TABLES = AUDIT + OUTBOX + DEPLOYMENTS
+ALERTS = (
+    # In clear: ids, times, states. The rest is the text of entry `entry`, under a key that dies at `expires_s`.
+    """CREATE TABLE alerts (
+        id TEXT PRIMARY KEY,
+        deployment INTEGER NOT NULL,
+        entry INTEGER NOT NULL,
+        camera TEXT NOT NULL,
+        raised_ns INTEGER NOT NULL,
+        act_by_ns INTEGER NOT NULL,
+        delivered_ns INTEGER,
+        state TEXT NOT NULL,
+        expires_s INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX alerts_by_deployment ON alerts (deployment, raised_ns)",
+    "CREATE INDEX alerts_by_expiry ON alerts (deployment, expires_s)",
+    """CREATE TABLE pictures (
+        alert TEXT PRIMARY KEY REFERENCES alerts (id) ON DELETE CASCADE,
+        deployment INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX pictures_by_expiry ON pictures (deployment, expires_s)",
+    """CREATE TABLE steps (
+        entry INTEGER PRIMARY KEY REFERENCES entries (number),
+        alert TEXT NOT NULL REFERENCES alerts (id) ON DELETE CASCADE
+    )""",
+    "CREATE INDEX steps_by_alert ON steps (alert)",
+    """CREATE TABLE deliveries (
+        alert TEXT NOT NULL REFERENCES alerts (id) ON DELETE CASCADE,
+        sink TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'dead')),
+        tries INTEGER NOT NULL DEFAULT 0,
+        at_ns INTEGER,
+        why TEXT,
+        PRIMARY KEY (alert, sink)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX deliveries_by_state ON deliveries (sink, state)",
+    # A purge that has begun: its entry is in the chain, and keys and rows go until there is a receipt.
+    """CREATE TABLE purges (
+        kind TEXT NOT NULL,
+        deployment INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (kind, deployment, expires_s)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE records (deployment INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+)
+TABLES = AUDIT + OUTBOX + DEPLOYMENTS + ALERTS

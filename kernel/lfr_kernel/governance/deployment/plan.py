@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from lfr_kernel.governance.alerts.handling import handling_of
 from lfr_kernel.governance.authority import verify_authority, verify_extension
 from lfr_kernel.governance.deployment.register import authorised, document_of, extended, find
 from lfr_kernel.governance.deployment.statements import Authorisation, Head
@@ -152,6 +153,7 @@ def authorise(vault: Vault, signer: Signer, loaded: LoadedAuthority, plan: Plan,
         list=listed.header.id,
         root=listed.header.root,
         entries=listed.header.rows,
+        handling=handling_of(plan.pack.rules),
         after=Head(number=0, digest="0" * 64),
         by=signer.name,
         at="",

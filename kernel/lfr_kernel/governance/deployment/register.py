@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import AuthorityError, parse_authority
@@ -72,6 +72,10 @@ class Deployment(Struct, frozen=True, kw_only=True):
     seen: int = 0
     """Passages seen by all runs under it."""
     alerts: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    """Passages of which nothing could be searched, by reason."""
+    is_suspended: bool = False
+    """Whether the stop rule lets no alert out."""
     source: str = ""
     """Where the sealed list lay from which the working copy was made."""
     steps: tuple[tuple[str, str], ...] = ()

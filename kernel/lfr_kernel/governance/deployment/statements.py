@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from lfr_kernel.governance.alerts.handling import Handling  # noqa: TC001  (msgspec resolves the annotations)
+
 __all__ = ["AUTHORITY", "EXTENSION", "RECEIPT", "Authorisation", "Extension", "Head", "WipeReceipt"]
 
 AUTHORITY, EXTENSION, RECEIPT = "authority", "authority-extension", "wipe-receipt"
@@ -41,6 +43,8 @@ class Authorisation(Struct, frozen=True, kw_only=True):
     root: Digest
     """Of its Merkle tree."""
     entries: int
+    handling: Handling
+    """Of its alerts."""
     after: Head
     """The entry that closed the deployment before; for the first one, the entry that founded the vault."""
     by: str

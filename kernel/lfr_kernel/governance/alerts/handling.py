@@ -1,0 +1,53 @@
+"""How alerts of one deployment are handled, and how long what is kept of it lives: what its authoriser signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from lfr_kernel.governance.ruleset import Rules
+
+__all__ = ["Handling", "handling_of"]
+
+
+class Handling(Struct, frozen=True, kw_only=True):
+    """The rules of a pack, as tightened by a profile, that alerts need once neither is at hand any more."""
+
+    alert_s: float
+    """How long an alert is kept at most, in seconds."""
+    evidence_s: float
+    """How long its pictures are, in seconds."""
+    text_s: float
+    """How long free texts and the authority are kept after the end of the deployment, in seconds."""
+    act_within_s: float
+    """From the capture to the latest delivery on which anybody may act, in seconds."""
+    assessors: int
+    """How many people assess each alert."""
+    on_disagreement: Literal["dismiss", "third-person"]
+    stop_false_per_face: float
+    stop_min_false: int
+    group_ratio: float
+    powers: dict[str, str]
+    """Title by code."""
+    ethnic_groups: dict[str, str]
+    """Likewise."""
+
+
+def handling_of(rules: Rules) -> Handling:
+    """Return what an authority has to fix of a pack's rules."""
+    return Handling(
+        alert_s=rules.alert_days * 86_400,
+        # No picture outlives its alert.
+        evidence_s=min(rules.evidence_hours * 3_600, rules.alert_days * 86_400),
+        text_s=rules.text_days * 86_400,
+        act_within_s=rules.act_within_s,
+        assessors=rules.assessors,
+        on_disagreement=rules.on_disagreement,
+        stop_false_per_face=rules.stop_false_per_face,
+        stop_min_false=rules.stop_min_false,
+        group_ratio=rules.group_ratio,
+        powers={one.code: one.title for one in rules.powers},
+        ethnic_groups={one.code: one.title for one in rules.ethnic_groups},
+    )
