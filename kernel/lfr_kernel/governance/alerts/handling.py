@@ -33,15 +33,21 @@ class Handling(Struct, frozen=True, kw_only=True):
     """Title by code."""
     ethnic_groups: dict[str, str]
     """Likewise."""
+    titles: dict[str, str]
+    """Of categories, sources and legal bases, likewise: a record names them when the pack is not at hand any more."""
+    mark: str
+    """Text that the pack has printed on every output."""
 
 
 def handling_of(rules: Rules) -> Handling:
     """Return what an authority has to fix of a pack's rules."""
+    text_s = rules.text_days * 86_400
+    # No alert outlives the text of the authority that it was raised under, and no picture its alert.
+    alert_s = min(rules.alert_days * 86_400, text_s)
     return Handling(
-        alert_s=rules.alert_days * 86_400,
-        # No picture outlives its alert.
-        evidence_s=min(rules.evidence_hours * 3_600, rules.alert_days * 86_400),
-        text_s=rules.text_days * 86_400,
+        alert_s=alert_s,
+        evidence_s=min(rules.evidence_hours * 3_600, alert_s),
+        text_s=text_s,
         act_within_s=rules.act_within_s,
         assessors=rules.assessors,
         on_disagreement=rules.on_disagreement,
@@ -50,4 +56,8 @@ def handling_of(rules: Rules) -> Handling:
         group_ratio=rules.group_ratio,
         powers={one.code: one.title for one in rules.powers},
         ethnic_groups={one.code: one.title for one in rules.ethnic_groups},
+        titles={one.code: one.title for one in rules.categories}
+        | {one.code: one.title for one in rules.sources}
+        | {one.code: one.title for one in rules.legal_bases},
+        mark=rules.mark,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.audit.database import Database
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Kept", "deliverable", "find", "keep", "listed", "pictures_of", "proposal_of", "steps_of"]
+__all__ = ["Kept", "deliverable", "expiring", "find", "keep", "listed", "pictures_of", "proposal_of", "steps_of"]
 
 T = TypeVar("T")
 COLUMNS = "id, deployment, entry, camera, raised_ns, act_by_ns, delivered_ns, state, expires_s"
@@ -169,6 +169,15 @@ def listed(
     rows = database.query(
         f"SELECT {COLUMNS} FROM alerts WHERE {' AND '.join(where)} ORDER BY raised_ns DESC, id LIMIT ?",  # noqa: S608
         (*params, -1 if limit is None else limit),
+    )
+    return [_kept(row) for row in rows]
+
+
+def expiring(database: Database, bucket: Bucket) -> list[Kept]:
+    """Return the alerts that share a time of expiry, the oldest first."""
+    rows = database.query(
+        f"SELECT {COLUMNS} FROM alerts WHERE deployment = ? AND expires_s = ? ORDER BY entry",  # noqa: S608
+        (bucket.deployment, bucket.expires_s),
     )
     return [_kept(row) for row in rows]
 

@@ -187,13 +187,22 @@ class Database:
         """
         with self._lock, explained(self.path):
             self._connection.execute("VACUUM")
+            self.empty_log()
+
+    def empty_log(self) -> None:
+        """Fold the write-ahead log into the database and leave it empty: SQLite overwrites there what was deleted.
+
+        Raises:
+            AuditError: see `scrub`.
+        """
+        with self._lock, explained(self.path):
             busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             wal = wal_of(self.path)
             left = wal.stat().st_size if wal.exists() else 0
             if busy or left:
                 raise AuditError(
                     f"{wal}: expected an empty file after the scrub, got {left} bytes: another process is reading the "
-                    "database; end it and scrub again"
+                    "database; end it and do this again"
                 )
 
     def _head_since_last(self) -> tuple[int, str]:
@@ -211,10 +220,15 @@ class Database:
                 self._connection.execute("ROLLBACK")
 
     def _refuse_damaged(self) -> None:
-        """Look at the whole file, and at the last entry. The whole chain is the verifier's."""
-        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise AuditError(f"{self.path}: {DAMAGED} (SQLite says: {found})")
+        """Look at every table but the pictures, and at the last entry. The whole chain is the verifier's.
+
+        Pictures are most of the file and sealed each by itself: what is wrong with one shows when it is opened.
+        """
+        tables = self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'pictures'")
+        for (table,) in tables.fetchall():
+            found = self._connection.execute(f"PRAGMA quick_check('{table}')").fetchone()[0]
+            if found != "ok":
+                raise AuditError(f"{self.path}: {DAMAGED} (SQLite says: {found})")
         # In one statement, which sees one state of the file: another process may be appending.
         last = self._connection.execute(
             "SELECT number, digest, body, (SELECT count(*) FROM entries) FROM entries ORDER BY number DESC LIMIT 1"

@@ -74,14 +74,14 @@ ALERTS = (
         expires_s INTEGER NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX alerts_by_deployment ON alerts (deployment, raised_ns)",
-    "CREATE INDEX alerts_by_expiry ON alerts (deployment, expires_s)",
+    "CREATE INDEX alerts_by_expiry ON alerts (expires_s, deployment)",
     """CREATE TABLE pictures (
         alert TEXT PRIMARY KEY REFERENCES alerts (id) ON DELETE CASCADE,
         deployment INTEGER NOT NULL,
         expires_s INTEGER NOT NULL,
         sealed BLOB NOT NULL
     ) WITHOUT ROWID""",
-    "CREATE INDEX pictures_by_expiry ON pictures (deployment, expires_s)",
+    "CREATE INDEX pictures_by_expiry ON pictures (expires_s, deployment)",
     """CREATE TABLE steps (
         entry INTEGER PRIMARY KEY REFERENCES entries (number),
         alert TEXT NOT NULL REFERENCES alerts (id) ON DELETE CASCADE

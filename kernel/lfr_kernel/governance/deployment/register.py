@@ -74,6 +74,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     alerts: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     """Passages of which nothing could be searched, by reason."""
+    false: int = 0
+    """Alerts of which somebody established that they were false."""
     is_suspended: bool = False
     """Whether the stop rule lets no alert out."""
     source: str = ""

@@ -34,6 +34,18 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "authority_closed": frozenset({Role.AUTHORISER, Role.OPERATOR, Role.DATA_PROTECTION}),
     "deployment_opened": OPERATORS,
     "deployment_unlocked": OPERATORS,
+    "alert_viewed": OPERATORS,
+    "alert_assessed": OPERATORS,
+    # The same where two people assess: it does not say of which alert.
+    "assessment_committed": OPERATORS,
+    "alert_engaged": OPERATORS,
+    "alert_closed": OPERATORS,
+    # Whoever looks into what was done decides nothing.
+    "alert_consulted": ANYBODY - BUILDERS,
+    "alert_disclosed": frozenset({Role.OPERATOR, Role.DATA_PROTECTION}),
+    "alerts_resumed": KEEPERS,
+    "people_counted": frozenset({Role.OPERATOR, Role.AUDITOR, Role.DATA_PROTECTION}),
+    "arrests_counted": frozenset({Role.OPERATOR, Role.AUTHORISER}),
     "clock_confirmed": KEEPERS,
     "roster_installed": KEEPERS,
     "packs_installed": KEEPERS,
@@ -53,6 +65,17 @@ MACHINE_ACTS = frozenset(
         "clock_jumped",
         "deployment_ended",
         "wiped",
+        "alert_raised",
+        "alert_delivered",
+        "alert_undeliverable",
+        "assessments_revealed",
+        "alerts_suspended",
+        "alerts_expired",
+        "alerts_purged",
+        "pictures_purged",
+        "texts_purged",
+        "basis_judged",
+        "record_signed",
     }
 )
 """What the installation's own key may sign: what happens by itself, and nothing that takes a person."""
