@@ -36,7 +36,14 @@ __all__ = ["Purged", "certain_ns", "purge", "settled"]
 SECOND_NS = 10**9
 DONE: dict[Kind, str] = {"alert": "alerts_purged", "evidence": "pictures_purged"}
 TABLES: dict[Kind, str] = {"alert": "alerts", "evidence": "pictures"}
-WHERE = "WHERE deployment = :deployment AND expires_s = :expires_s"
+ROWS_OF: dict[Kind, str] = {
+    "alert": "DELETE FROM alerts WHERE deployment = :deployment AND expires_s = :expires_s",
+    "evidence": "DELETE FROM pictures WHERE deployment = :deployment AND expires_s = :expires_s",
+}
+PICTURES = "SELECT count(*) FROM pictures WHERE deployment = ? AND expires_s = ?"
+BEGUN = "SELECT body FROM purges WHERE kind = ? AND deployment = ? AND expires_s = ?"
+BEGIN = "INSERT INTO purges (kind, deployment, expires_s, body) VALUES (?, ?, ?, ?)"
+FINISH = "DELETE FROM purges WHERE kind = ? AND deployment = ? AND expires_s = ?"
 TEXTS_OF = """DELETE FROM texts WHERE entry IN (
     SELECT entry FROM alerts WHERE deployment = :deployment AND expires_s = :expires_s
     UNION SELECT steps.entry FROM steps JOIN alerts ON alerts.id = steps.alert
@@ -118,9 +125,7 @@ def _purge(vault: Vault, bucket: Bucket) -> Purged:
     with vault.database.transaction() as transaction:
         if bucket.kind == "alert":
             transaction.execute(TEXTS_OF, where)
-            transaction.execute(f"DELETE FROM alerts {WHERE}", where)
-        else:
-            transaction.execute(f"DELETE FROM pictures {WHERE}", where)
+        transaction.execute(ROWS_OF[bucket.kind], where)
     facts = {
         "deployment": bucket.deployment,
         "expired": iso_of(bucket.expires_s * SECOND_NS),
@@ -128,25 +133,20 @@ def _purge(vault: Vault, bucket: Bucket) -> Purged:
         "log_emptied": _is_log_emptied(vault),
     }
     with vault.database.transaction() as transaction:
-        transaction.execute(f"DELETE FROM purges {WHERE} AND kind = :kind", where | {"kind": bucket.kind})
+        transaction.execute(FINISH, (bucket.kind, bucket.deployment, bucket.expires_s))
         vault.act(transaction, DONE[bucket.kind], by=vault.signer, facts=facts)
     return purged
 
 
 def _begin(vault: Vault, bucket: Bucket) -> int:
     """Count in the chain what is about to go, unless that was done; return how many there are."""
-    where = {"deployment": bucket.deployment, "expires_s": bucket.expires_s}
+    place = (bucket.kind, bucket.deployment, bucket.expires_s)
     with vault.database.transaction() as transaction:
-        begun = transaction.execute(
-            f"SELECT body FROM purges {WHERE} AND kind = :kind", where | {"kind": bucket.kind}
-        ).fetchone()
-        if begun is not None:
-            return msgspec.json.decode(begun[0], type=int)
-        if bucket.kind == "evidence":
-            ((number,),) = vault.database.query(f"SELECT count(*) FROM pictures {WHERE}", where)
-        else:
-            alerts = expiring(vault.database, bucket)
-            number = len(alerts)
+        begun = vault.database.query(BEGUN, place)
+        if begun:
+            return int(begun[0][0])
+        alerts = expiring(vault.database, bucket) if bucket.kind == "alert" else []
+        number = len(alerts) if bucket.kind == "alert" else int(vault.database.query(PICTURES, place[1:])[0][0])
         if not number:
             return 0
         if bucket.kind == "alert":
@@ -157,10 +157,7 @@ def _begin(vault: Vault, bucket: Bucket) -> int:
                 "counted": msgspec.to_builtins(counted),
             }
             vault.act(transaction, "alerts_expired", by=vault.signer, facts=facts)
-        transaction.execute(
-            "INSERT INTO purges (kind, deployment, expires_s, body) VALUES (?, ?, ?, ?)",
-            (bucket.kind, bucket.deployment, bucket.expires_s, msgspec.json.encode(number).decode()),
-        )
+        transaction.execute(BEGIN, (*place, str(number)))
     return number
 
 
@@ -194,7 +191,7 @@ def _begun(vault: Vault) -> list[Bucket]:
 
 def _noted_ns(vault: Vault) -> int:
     rows = vault.database.query("SELECT json_extract(body, '$.utc_ns') FROM known_time")
-    return rows[0][0] if rows else 0
+    return int(rows[0][0]) if rows else 0
 
 
 def _is_log_emptied(vault: Vault) -> bool:
