@@ -284,7 +284,7 @@ def test_a_scrub_that_cannot_empty_the_log_says_so(log: Logbook, monkeypatch: py
         reader = sqlite3.connect(log.database.path)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM entries").fetchone()
-        with pytest.raises(AuditError, match=r"another process is reading the database; end it and scrub again"):
+        with pytest.raises(AuditError, match=r"another process is reading the database; end it and do this again"):
             impatient.scrub()
         reader.close()
         impatient.scrub()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lfr_kernel.governance.deployment.governed import settle_unless_running
+from lfr_kernel.governance.deployment.settling import settle_unless_running
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.keys.files import read_secret
 from lfr_kernel.governance.vault import Vault

@@ -18,10 +18,10 @@ from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import load_authority, warnings
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
 from lfr_kernel.governance.deployment.custody import destroy_keys
-from lfr_kernel.governance.deployment.governed import settle_unless_running
 from lfr_kernel.governance.deployment.plan import authorise as sign_authority
 from lfr_kernel.governance.deployment.plan import extend as extend_authority
 from lfr_kernel.governance.deployment.register import deployments, document_of, end, expect_new, find
+from lfr_kernel.governance.deployment.settling import settle_unless_running
 from lfr_kernel.governance.deployment.statements import WipeReceipt
 from lfr_kernel.governance.deployment.wiping import receipt_of
 from lfr_kernel.governance.errors import RefusedError

@@ -71,7 +71,9 @@ class Vault:
         known = {"name": facts.get("organisation_name"), "key": facts.get("organisation")}
         self.organisation = _converted(known, Organisation)
         """Whose installation this is."""
-        self.installation: Certificate = self.organisation.certificate(_converted(facts.get("certificate"), Envelope))
+        self.certificate: Envelope = _converted(facts.get("certificate"), Envelope)
+        """Whoever has the organisation's public key can verify by it what this installation signs."""
+        self.installation: Certificate = self.organisation.certificate(self.certificate)
         """What the organisation certified."""
         self._require_own_keys()
         self._roster: tuple[int, Roster] | None = None
@@ -187,9 +189,21 @@ class Vault:
 
         Args:
             deployment: serial number; None: of the installation.
+
+        Raises:
+            RefusedError: they were erased, as their time had come: there are none any more.
         """
         name = "text-installation" if deployment is None else f"text-{deployment}"
-        return self.keyring.get(name) if self.keyring.has(name) else self.keyring.make(name)
+        if self.keyring.has(name):
+            return self.keyring.get(name)
+        if deployment is not None and any(
+            facts["deployment"] == deployment for _, facts in self._facts("texts_purged")
+        ):
+            raise RefusedError(
+                f"the authority and all free texts of deployment {deployment} were deleted when their time had come: "
+                "its signed record is what is left (lfr-kernel record)"
+            )
+        return self.keyring.make(name)
 
     def open_sealed_key(self) -> X25519PrivateKey:
         """Return the private key to which watchlists are sealed."""

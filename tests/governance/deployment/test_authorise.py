@@ -45,6 +45,7 @@ def test_what_is_signed_is_the_document_with_the_digests_of_all_that_may_run(sit
         list=made.header.id,
         root=made.header.root,
         entries=3,
+        handling=handling_of(site.plan().pack.rules),
         after=head,
         by="person ada",
         at="2030-06-01T12:00:00.000000000Z",

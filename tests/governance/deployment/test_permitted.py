@@ -9,9 +9,9 @@ from msgspec import structs
 
 from governance.deployment.support import HOUR, LIVE, NOTHING_SEEN, PACK, look, pack_with, set_clock
 from lfr_kernel.governance.deployment.clockwork import confirm_clock, is_held, known_time
-from lfr_kernel.governance.deployment.governed import lock_of, settle_unless_running
 from lfr_kernel.governance.deployment.opening import permit_of, permitted
 from lfr_kernel.governance.deployment.register import end
+from lfr_kernel.governance.deployment.settling import lock_of, settle_unless_running
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.installation import update_installation
 from lfr_kernel.governance.people.sessions import end_session
@@ -269,7 +269,7 @@ def test_a_start_waits_for_a_command_that_is_finishing_a_wipe(site: Site, monkey
     site.crash(site.running())
     command = lock_of(site.vault)
     command.acquire()
-    monkeypatch.setattr("filelock._api.time.sleep", lambda _: command.release())
+    monkeypatch.setattr("time.sleep", lambda _: command.release())
     second = site.governed()
     second.issue("authority", LIVE)
     assert second.deployment is not None

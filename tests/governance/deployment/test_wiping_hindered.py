@@ -13,9 +13,9 @@ from governance.deployment.support import HOUR, LIVE, Site, look, set_clock
 from governance.lists.support import a_row
 from lfr_kernel.governance.deployment import wiping
 from lfr_kernel.governance.deployment.custody import destroy_keys
-from lfr_kernel.governance.deployment.governed import settle_unless_running
 from lfr_kernel.governance.deployment.opening import permitted
 from lfr_kernel.governance.deployment.register import end, recall, withdrawn
+from lfr_kernel.governance.deployment.settling import settle_unless_running
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.lists.file import ListFile

@@ -9,7 +9,7 @@ record says of how many.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Purged", "certain_ns", "purge", "settled"]
+__all__ = ["Purged", "certain_ns", "is_log_emptied", "purge", "settled"]
 
 SECOND_NS = 10**9
 DONE: dict[Kind, str] = {"alert": "alerts_purged", "evidence": "pictures_purged"}
@@ -53,11 +53,12 @@ TEXTS_OF = """DELETE FROM texts WHERE entry IN (
 class Purged(Struct, frozen=True, kw_only=True):
     """What a purge removed."""
 
-    kind: Kind
+    kind: Kind | Literal["text"]
     deployment: int
     expires_s: int
+    """When its time had come: UTC, in seconds since 1970."""
     count: int
-    """Alerts, or pairs of pictures."""
+    """Alerts, or pairs of pictures; 1 for the texts of a deployment."""
 
 
 def certain_ns(vault: Vault, last: Instant | None = None) -> int | None:
@@ -130,7 +131,7 @@ def _purge(vault: Vault, bucket: Bucket) -> Purged:
         "deployment": bucket.deployment,
         "expired": iso_of(bucket.expires_s * SECOND_NS),
         "count": number,
-        "log_emptied": _is_log_emptied(vault),
+        "log_emptied": is_log_emptied(vault),
     }
     with vault.database.transaction() as transaction:
         transaction.execute(FINISH, (bucket.kind, bucket.deployment, bucket.expires_s))
@@ -185,7 +186,7 @@ def _due(vault: Vault, now_ns: int) -> set[Bucket]:
 
 
 def _begun(vault: Vault) -> list[Bucket]:
-    rows = vault.database.query("SELECT kind, deployment, expires_s FROM purges")
+    rows = vault.database.query("SELECT kind, deployment, expires_s FROM purges WHERE kind != 'text'")
     return [Bucket(kind=kind, deployment=serial, expires_s=expires_s) for kind, serial, expires_s in rows]
 
 
@@ -194,7 +195,7 @@ def _noted_ns(vault: Vault) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _is_log_emptied(vault: Vault) -> bool:
+def is_log_emptied(vault: Vault) -> bool:
     """Empty the log; return whether it could be, which another process may hold up that reads.
 
     What is left in it then is of no use without the key, and goes with the next purge.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
@@ -24,6 +24,7 @@ from lfr_kernel.governance.deployment.register import (
     withdraw,
     withdrawn,
 )
+from lfr_kernel.governance.deployment.settling import is_taken, lock_of, settle_all
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import remember
@@ -42,46 +43,12 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Governed", "Look", "Tally", "lock_of", "settle_unless_running"]
+__all__ = ["Governed", "Look", "Tally"]
 
-LOCK = "running.lock"
 LOCK_WAIT_S = 5.0
 """How long a start waits for a command that is finishing a wipe."""
 NOTE_TIME_NS = 5_000_000_000
 """How often the time is written down while nothing else is."""
-
-
-def lock_of(vault: Vault) -> FileLock:
-    """Return the lock that a running kernel holds on a vault: who holds it ends and wipes what is open there."""
-    return FileLock(vault.folder / LOCK, blocking=False, mode=0o600, thread_local=False)
-
-
-def settle_unless_running(vault: Vault) -> list[int]:
-    """End what is over and finish every wipe, as `settle` does, unless a kernel runs on this vault: then that does.
-
-    Raises:
-        RefusedError: whether one runs cannot be told.
-    """
-    lock = lock_of(vault)
-    if not _is_taken(lock, wait_s=0):
-        return []
-    try:
-        return settle(vault)
-    finally:
-        lock.release()
-
-
-def _is_taken(lock: FileLock, *, wait_s: float) -> bool:
-    try:
-        lock.acquire(timeout=wait_s, blocking=True)
-    except Timeout:
-        return False
-    except OSError as error:
-        raise RefusedError(
-            f"{lock.lock_file}: {error.strerror}; expected a file that this account can write: another account, such "
-            "as root by sudo, may have made it; give it to this one (chown), then do this again"
-        ) from error
-    return True
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -105,6 +72,8 @@ class Tally(Struct, frozen=True, kw_only=True):
 
     seen: int
     alerts: int
+    lost: dict[str, int] = field(default_factory=dict)
+    """Passages of which nothing could be searched, by reason."""
 
 
 class Governed:
@@ -153,12 +122,12 @@ class Governed:
         """
         del kind
         if not self._lock.is_locked:
-            if not _is_taken(self._lock, wait_s=LOCK_WAIT_S):
+            if not is_taken(self._lock, wait_s=LOCK_WAIT_S):
                 raise RefusedError(
                     f"another kernel runs on vault {self._vault.folder}, or a command is wiping there: one at a time; "
                     "end the other first"
                 )
-            settle(self._vault)
+            settle_all(self._vault)
         self.deployment = permitted(self._vault, self.plan, paces)
         expect_opener(self._vault, self.deployment, self._opener)
         self.warnings = warnings(document_of(self._vault, self.deployment))
@@ -171,7 +140,7 @@ class Governed:
         self._known = set(withdrawn(self._vault.database, self._open_deployment.list))
         self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
         self.deployment = find(self._vault.database, serial)
-        self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts)
+        self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts, lost=self.deployment.lost)
         self._last = known_time(self._vault.database)
         self._anchored_ns = self._vault.clocks().boot_ns
         if is_held(self._vault.database):
@@ -217,9 +186,12 @@ class Governed:
         )
 
     def _settle_others(self) -> None:
-        """Wipe the lists of other deployments that are over: while this run holds the lock, nobody else does."""
+        """Purge what is too old, and wipe the lists of other deployments that are over.
+
+        While this run holds the lock, nobody else does.
+        """
         with contextlib.suppress(KeyFileError):  # what is left is tried again at the next look that is due
-            settle(self._vault, but=self._open_deployment.serial, last=self._last)
+            settle_all(self._vault, but=self._open_deployment.serial, last=self._last)
 
     def _refreshed(self) -> Deployment:
         """Return the deployment as the register has it now, read again if somebody else has written."""
@@ -297,12 +269,23 @@ class Governed:
         with vault.database.transaction() as transaction:
             found = self._counted(find(vault.database, serial), tally)
             save(transaction, structs.replace(found, is_capturing=False, has_failed=failed))
-            facts = {"deployment": serial, "failed": failed, "passages_seen": tally.seen, "alerts": tally.alerts}
+            facts = {
+                "deployment": serial,
+                "failed": failed,
+                "passages_seen": tally.seen,
+                "alerts": tally.alerts,
+                "lost": tally.lost,
+            }
             vault.act(transaction, "capture_stopped", by=vault.signer, facts=facts, reason=why)
 
     def _counted(self, deployment: Deployment, tally: Tally) -> Deployment:
-        seen, alerts = self._before.seen + tally.seen, self._before.alerts + tally.alerts
-        return counted(deployment, seen=seen, alerts=alerts)
+        before = self._before
+        return counted(
+            deployment,
+            seen=before.seen + tally.seen,
+            alerts=before.alerts + tally.alerts,
+            lost=Counter(before.lost) + Counter(tally.lost),
+        )
 
     def begin_end(self, why: str, tally: Tally) -> None:
         """Begin the end: the key first, whatever becomes of the rest."""

@@ -278,7 +278,15 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
             "UPDATE deployments SET key = ?, commitments = ? WHERE serial = ?",
             (wrap(key, data_key, _purpose(deployment)), commitments, deployment.serial),
         )
-        facts = {"deployment": deployment.serial, "list": deployment.list, "root": deployment.root, "start": plan.start}
+        facts = {
+            "deployment": deployment.serial,
+            "list": deployment.list,
+            "root": deployment.root,
+            "start": plan.start,
+            "model": model,
+            # What the record says of the list once nothing is left of it.
+            "counts": msgspec.to_builtins(sealed.header.counts),
+        }
         vault.act(transaction, "deployment_opened", by=operator, facts=facts, deployment=deployment.serial)
         anchor(transaction, vault.keyring, vault.installation.installation)
     # What was saved knows where the list came from; so does the removal that follows it.

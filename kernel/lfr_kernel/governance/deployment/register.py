@@ -22,6 +22,8 @@ from lfr_kernel.governance.keys.signing import Envelope, sign
 from lfr_kernel.governance.standing import Ending, Event, Stage, Term, advance, remaining_s
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfr_kernel.governance.audit.database import Database, Transaction
     from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.keys.signing import Signer
@@ -304,16 +306,17 @@ def end(
     return after
 
 
-def counted(deployment: Deployment, *, seen: int, alerts: int) -> Deployment:
+def counted(deployment: Deployment, *, seen: int, alerts: int, lost: Mapping[str, int]) -> Deployment:
     """Return a deployment with what all runs under it have counted, which may tell how it ended, too.
 
     Args:
         deployment: as the register has it.
         seen: passages.
         alerts: raised.
+        lost: passages of which nothing could be searched, by reason.
     """
     ending = Ending.COMPLETED if deployment.ending is Ending.EMPTY and seen else deployment.ending
-    return structs.replace(deployment, seen=seen, alerts=alerts, ending=ending)
+    return structs.replace(deployment, seen=seen, alerts=alerts, lost=dict(sorted(lost.items())), ending=ending)
 
 
 def _ending(deployment: Deployment, why: str, *, failed: bool) -> Ending:

@@ -7,10 +7,11 @@ latter was counted in the moment before.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from lfr_kernel.governance.alerts.statements import Closed, Engaged, Proposal
 from lfr_kernel.governance.alerts.states import UNDECIDED, Case, State
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.alerts.statements import Described
 
-__all__ = ["Settled", "count"]
+__all__ = ["Settled", "add", "count"]
 
 SECOND_NS = 10**9
 NOT_RECORDED, NONE_YET = "not-recorded", "none"
@@ -48,6 +49,21 @@ def count(alerts: Iterable[Settled], *, are_expired: bool) -> Counted:
     for one in alerts:
         tally.add(one, is_expired=are_expired)
     return tally.counted()
+
+
+def add(several: Iterable[Counted]) -> Counted:
+    """Return what several counts come to together. Neither their order nor how they are grouped matters."""
+    given = list(several)
+    added: dict[str, object] = {}
+    for name, zero in structs.asdict(Counted()).items():
+        values = [getattr(one, name) for one in given]
+        if isinstance(zero, int):
+            added[name] = sum(values)
+        elif isinstance(zero, dict):
+            added[name] = dict(sorted(sum(map(Counter, values), Counter[str]()).items()))
+        else:
+            added[name] = tuple(sorted(chain.from_iterable(values)))
+    return msgspec.convert(added, Counted)
 
 
 class _Tally:
