@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["mean_template", "mirror", "reaching_in", "similarity_transform", "similarity_transforms"]
+__all__ = ["mean_template", "mirror", "reaching_in", "similarity_transform", "similarity_transforms", "without"]
 
 _RELATIVE_SPREAD = 1e-7
 """Landmarks nearer to each other than this, relative to their distance from the origin, are one point in float32."""
@@ -107,6 +110,25 @@ def reaching_in(
     )
     inside = (found[:, 0] < found[:, 2]) & (found[:, 1] < found[:, 3])
     return tuple((a, b, c, d) for a, b, c, d in found[inside].tolist())
+
+
+def without(crop: NDArray[np.uint8], boxes: Sequence[tuple[float, float, float, float]]) -> NDArray[np.uint8]:
+    """Return a copy of a crop in which each box has one colour, the mean of what was there: nobody can undo that.
+
+    Args:
+        crop: uint8 [H, W, 3] RGB.
+        boxes: xyxy in px of the crop; what lies outside of it is left out, and every pixel that a box touches is in it.
+    """
+    covered = crop.copy()
+    height, width = crop.shape[:2]
+    for left, top, right, bottom in boxes:
+        area = covered[
+            max(0, math.floor(top)) : min(height, math.ceil(bottom)),
+            max(0, math.floor(left)) : min(width, math.ceil(right)),
+        ]
+        if area.size:
+            area[:] = area.mean(axis=(0, 1)).round().astype(np.uint8)
+    return covered
 
 
 def mirror(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from governance.deployment.support import HOUR, PACK, pack_with
 from governance.lists.support import a_row
+from lfr_kernel.governance.alerts.handling import handling_of
 from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment.register import closing_head, deployments, document_of, end, extended, find
 from lfr_kernel.governance.deployment.statements import AUTHORITY, EXTENSION, Authorisation, Extension

@@ -118,11 +118,15 @@ class OpenedList:
             KeyError: the person is listed no more, or the list was erased.
             ListFileError: the file is gone.
         """
+        return self._stills.decode(self.shown(row).portrait)
+
+    def shown(self, row: int) -> Row:
+        """Return the entry of one person whose photograph is shown: the best one in force. Raises like `portrait`."""
         photos = [self._photos[entry][1] for entry in self._by_row[row]]
         if not photos:
             raise KeyError(row)
         best = max(photos, key=lambda one: one.quality)
-        return self._stills.decode(self._source.row(self._key, best.index).portrait)
+        return self._source.row(self._key, best.index)
 
     def withdraw(self, entry: str) -> Withdrawal:
         """Take an entry off, and write the person's row of `templates` anew, in place.
