@@ -28,6 +28,7 @@ from lfr_kernel.wiring import connect, nodes_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lfr_kernel.governance.alerts.keeper import VaultKeeper
     from lfr_kernel.governance.deployment.governed import Governed
     from lfr_kernel.governance.ruleset import Rules
     from lfr_kernel.governance.watchlist import Listed
@@ -88,7 +89,6 @@ class Pipeline:
 
         self._parts = parts
         self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
-        self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}")) for sink in profile.sinks]
         self._detector = DetectorHost(
             parts.models.handed_over(parts.detector, "detector", profile.detector),
             parts.compute,
@@ -117,7 +117,6 @@ class Pipeline:
             deadline_s=deadline_s,
             max_residency_s=parts.max_residency_s,
         )
-        self._desk = AlertDesk(parts.evidence, model=parts.embedder.digest, permit=parts.permit, basis=parts.basis)
         self._record = Record(parts.fact)
         self._retention = RetentionHost(
             partial(parts.plugin, "retention", profile.retention),
@@ -126,6 +125,17 @@ class Pipeline:
             is_held=lambda: parts.governed is not None and parts.governed.holds_purges,
             log=parts.log,
         )
+        self._keeper = self._vault_keeper(parts)
+        """With an authority only."""
+        self._desk = AlertDesk(
+            self._keeper or parts.evidence,
+            model=parts.embedder.digest,
+            root="" if parts.governed is None or parts.governed.deployment is None else parts.governed.deployment.root,
+            permit=parts.permit,
+            basis=parts.basis,
+            act_within_s=None if parts.governed is None else parts.governed.plan.pack.rules.act_within_s,
+        )
+        self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}")) for sink in profile.sinks]
         self.warden = self._warden(parts)
         """With an authority only."""
         actors: list[Actor] = [
@@ -163,6 +173,17 @@ class Pipeline:
         if self.warden:
             self.warden.index = self.system.address("index")
 
+    def _vault_keeper(self, parts: Parts) -> VaultKeeper | None:
+        if parts.governed is None or parts.vault is None or parts.governed.listed is None:
+            return None
+
+        def shorter_s() -> tuple[float, float]:
+            lives = self._retention.facts().seconds
+            return lives["alert"], lives["evidence"]
+
+        sinks = [sink.title for sink in parts.profile.sinks]
+        return parts.governed.keeper(parts.vault, shorter_s=shorter_s, sinks=sinks)
+
     def _warden(self, parts: Parts) -> Warden | None:
         if parts.governed is None or parts.vault is None or parts.governed.listed is None:
             return None
@@ -189,7 +210,8 @@ class Pipeline:
 
     def tally(self) -> Tally:
         """Return what was counted so far."""
-        return Tally(seen=self._tracker.facts().seen, alerts=self._desk.facts().alerts)
+        record = self._record.facts()
+        return Tally(seen=self._tracker.facts().seen, alerts=self._desk.facts().alerts, lost=record.lost)
 
     def facts(self, residency: ResidencyFacts) -> Facts:
         """Return snapshots of all stages."""

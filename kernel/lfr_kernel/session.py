@@ -251,6 +251,8 @@ class Session:
         judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._listed))
         # Options may have to look into a model's card to say what counts.
         self.basis = await compute.run(judge, self.profile, cited, deadline_s=LOAD_S)
+        if self._governed is not None and vault is not None:
+            await vault.run(self._governed.note_basis, self.basis, deadline_s=UNHURRIED_S)
         self._listener.log("threshold_basis", **structs.asdict(self.basis))
         return detector, embedder, self._listed
 
@@ -261,7 +263,7 @@ class Session:
                 f"camera plugin {reader.name!r} cannot unpack the portraits of a sealed list; choose another "
                 "[watchlist] reader, such as `images`"
             )
-        return governed.open_list(model, reader.stills())
+        return governed.open_list(model, self.profile.watchlist.reader, reader.stills())
 
     async def _enrol(self, compute: Lane, detector: Detector, embedder: Embedder) -> Listed:
         listed = await enrol(
@@ -356,6 +358,7 @@ class Session:
             mark=governed.plan.pack.rules.mark,
             is_over=warden is not None and warden.is_over,
             is_wiped=warden is not None and warden.is_wiped,
+            is_suspended=warden is not None and warden.is_suspended,
         )
 
 

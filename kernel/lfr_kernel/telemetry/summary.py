@@ -146,6 +146,8 @@ class AuthoritySummary(Struct, frozen=True, kw_only=True):
     """Whether it ended while this ran."""
     is_wiped: bool
     """Whether the list was wiped then, to the last step."""
+    is_suspended: bool
+    """Whether the stop rule lets no alert out, since too many were false."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):

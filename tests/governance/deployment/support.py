@@ -199,7 +199,7 @@ class Site:
             self.authorise(plan, **changes)
         governed = self.governed(plan, unlock=unlock)
         governed.issue("authority", LIVE)
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
         return governed
 
     def crash(self, governed: Governed) -> None:

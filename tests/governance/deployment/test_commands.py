@@ -96,7 +96,7 @@ class Office(Site):
         governed = Governed(vault, plan_of(profile, self.profile, registry), self.opener(vault))
         self.opened.append(governed)
         governed.issue("authority", FILES)
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
         return governed
 
 

@@ -37,7 +37,7 @@ def issued(site: Site, plan: Plan | None = None, **more: Any) -> Governed:
 
 def opened(site: Site, plan: Plan | None = None, **more: Any) -> Governed:
     governed = issued(site, plan, **more)
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
     return governed
 
 
@@ -104,7 +104,7 @@ def test_a_session_that_ends_while_models_are_loaded_opens_nothing(site: Site) -
     governed = issued(site)
     end_session(site.vault, "dee")
     with pytest.raises(RefusedError, match="dee has no session here"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     assert site.deployment().stage is Stage.AUTHORISED
 
 
@@ -139,12 +139,12 @@ def test_another_list_at_the_same_place_is_refused(site: Site) -> None:
 def test_another_model_is_refused_and_nothing_is_written_of_a_start(site: Site) -> None:
     site.authorise()
     with pytest.raises(RefusedError, match="templates of two models cannot be compared"):
-        issued(site).open_list("0" * 64, Letters())
+        issued(site).open_list("0" * 64, "letters", Letters())
     assert site.deployment().stage is Stage.AUTHORISED
     site.opened.pop().close()
     site.crash(site.running())
     with pytest.raises(RefusedError, match="templates of two models cannot be compared"):
-        issued(site).open_list("0" * 64, Letters())
+        issued(site).open_list("0" * 64, "letters", Letters())
     assert len(site.acts("capture_started")) == 1
 
 
@@ -222,7 +222,7 @@ def test_what_is_recalled_while_the_list_is_read_is_news_at_the_first_look(
         return read(*arguments, **more)
 
     monkeypatch.setattr(opening, "open_rows", slowly)
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
     assert look(governed).withdrawn == (entry,)
     assert look(governed).withdrawn == ()
 
@@ -240,7 +240,7 @@ def test_what_is_closed_while_the_list_is_verified_stays_closed(site: Site, monk
     with pytest.raises(
         AuthorityError, match="authority EX/1: cannot open it: it has ended and its list is being wiped"
     ):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     governed.close()
     assert site.deployment().stage is Stage.ENDING
     assert settle(site.vault) == [1]
@@ -254,7 +254,7 @@ def test_what_is_closed_before_it_goes_on_does_not_go_on(site: Site) -> None:
     governed = issued(site)
     end(site.vault, 1, signer=site.signers["ada"], why="closed")
     with pytest.raises(PermitRefusedError, match="authority EX/1 was ended meanwhile: its list is gone, or going"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
 
 
 def test_a_start_that_cannot_be_written_down_opens_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_a_start_that_cannot_be_written_down_opens_nothing(site: Site, monkeypat
 
     monkeypatch.setattr(opening, "open_rows", note)
     with pytest.raises(AuditError, match="it may not be written"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     assert made[0].templates.is_erased
 
 
@@ -325,4 +325,4 @@ def test_a_key_that_goes_between_permit_and_list_is_an_error(site: Site) -> None
     governed = issued(site)
     kept(site).unlink()
     with pytest.raises(KeyFileError, match=r"deployment-000001\.key: No such file or directory"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())

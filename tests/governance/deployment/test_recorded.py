@@ -126,10 +126,10 @@ def test_a_claim_that_was_added_after_the_authorisation_opens_nothing(site: Site
     governed = site.governed(plan)
     governed.issue("authority", LIVE)
     with pytest.raises(RefusedError, match=r"it was reviewed 25\.5 h ago, expected 24 h at most"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     assert site.path.exists()
     note(site, "list_reviewed", "cem")
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
 
 
 def found(site: Site, listed: ListFile, **findings: str) -> ListFile:
@@ -167,9 +167,9 @@ def test_a_list_that_was_found_wrong_since_opens_once_the_row_is_recalled(site: 
     governed = site.governed()
     governed.issue("authority", LIVE)
     with pytest.raises(RefusedError, match=rf"wrong with 1 of its entries \({entry} grounds-lapsed\)"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     recall(site.vault, site.signers["cem"], 1, entry, reason="grounds-lapsed", text=None)
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
 
 
 LOOKS: dict[str, Callable[[Site, ListFile], object]] = {

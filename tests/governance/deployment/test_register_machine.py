@@ -99,7 +99,7 @@ class RegisterMachine(RuleBasedStateMachine):
         governed = self.site.governed(self.plan(number))
         try:
             governed.issue("authority", LIVE)
-            governed.open_list(MODEL, Letters())
+            governed.open_list(MODEL, "letters", Letters())
         except (PermitRefusedError, RefusedError):
             governed.close()
             return

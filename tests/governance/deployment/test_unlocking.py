@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def opened(site: Site, plan: Plan | None = None, **more: Any) -> Governed:
     governed = site.governed(plan, **more)
     governed.issue("authority", LIVE)
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
     return governed
 
 
@@ -211,7 +211,7 @@ def test_a_session_that_ends_while_models_are_loaded_unlocks_nothing(waiting: Wa
     governed.issue("authority", LIVE)
     end_session(waiting.site.vault, "dee")
     with pytest.raises(RefusedError, match="dee has no session here"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     assert waiting.site.acts("deployment_unlocked") == []
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from lfr_kernel.stages.retention import CEILINGS_S
+
 if TYPE_CHECKING:
     from lfr_kernel.governance.ruleset import Rules
 
@@ -42,11 +44,12 @@ class Handling(Struct, frozen=True, kw_only=True):
 def handling_of(rules: Rules) -> Handling:
     """Return what an authority has to fix of a pack's rules."""
     text_s = rules.text_days * 86_400
-    # No alert outlives the text of the authority that it was raised under, and no picture its alert.
-    alert_s = min(rules.alert_days * 86_400, text_s)
+    # No alert outlives the text of the authority that it was raised under, no picture its alert, nothing the kernel's
+    # own ceilings.
+    alert_s = min(rules.alert_days * 86_400, CEILINGS_S["alert"], text_s)
     return Handling(
         alert_s=alert_s,
-        evidence_s=min(rules.evidence_hours * 3_600, alert_s),
+        evidence_s=min(rules.evidence_hours * 3_600, CEILINGS_S["evidence"], alert_s),
         text_s=text_s,
         act_within_s=rules.act_within_s,
         assessors=rules.assessors,

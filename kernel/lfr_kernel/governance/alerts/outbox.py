@@ -27,6 +27,9 @@ NEXT = """SELECT alerts.id FROM deliveries JOIN alerts ON alerts.id = deliveries
 COUNT = """SELECT count(*) FROM deliveries JOIN alerts ON alerts.id = deliveries.alert
     WHERE deliveries.sink = ? AND deliveries.state = 'waiting' AND alerts.deployment = ?"""
 
+SETTLE = """UPDATE deliveries SET state = ?, at_ns = ?, why = ?
+    WHERE alert = ? AND sink = ? AND state = 'waiting'"""
+
 
 class Waiting(Struct, frozen=True, kw_only=True):
     """An alert that a sink has yet to be given, as it is now."""
@@ -84,7 +87,7 @@ class Outbox:
         with vault.database.transaction() as transaction:
             now_ns = vault.clocks().utc_ns
             done = transaction.execute(
-                "UPDATE deliveries SET state = ?, at_ns = ?, why = ? WHERE alert = ? AND sink = ? AND state = 'waiting'",
+                SETTLE,
                 (state, now_ns, why and why[:WHY_CHARS], alert, self._sink),
             )
             if done.rowcount != 1:

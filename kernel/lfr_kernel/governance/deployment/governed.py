@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
 
+from lfr_kernel.governance.alerts.keeper import VaultKeeper
+from lfr_kernel.governance.alerts.outbox import Outbox
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
@@ -32,15 +34,17 @@ from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lfr_kernel.governance.audit.anchors import AnchorSink
+    from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.lists.opened import OpenedList
     from lfr_kernel.governance.permit import Permit, PermitKind
     from lfr_kernel.governance.vault import Vault
+    from lfr_kernel.runtime import Lane
     from lfr_kernel.stages.camera import StillCodec
 
 __all__ = ["Governed", "Look", "Tally"]
@@ -65,6 +69,8 @@ class Look(Struct, frozen=True, kw_only=True):
     warning_min: int | None
     """Minutes to the end of which to warn, once."""
     remaining_s: float
+    is_suspended: bool
+    """Whether the stop rule lets no alert out."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -98,6 +104,8 @@ class Governed:
         self._noted_ns = 0
         self._anchored_ns = 0
         self._before = Tally(seen=0, alerts=0)
+        self._reader = ""
+        self._stills: StillCodec | None = None
         self._holds_purges = threading.Event()
         self._delivering = threading.Lock()
 
@@ -133,8 +141,15 @@ class Governed:
         self.warnings = warnings(document_of(self._vault, self.deployment))
         return permit_of(self.deployment, self.plan)
 
-    def open_list(self, model: str, stills: StillCodec) -> OpenedList:
-        """Open the list; see `open_deployment`."""
+    def open_list(self, model: str, reader: str, stills: StillCodec) -> OpenedList:
+        """Open the list; see `open_deployment`.
+
+        Args:
+            model: SHA-256 of the embedder's weights.
+            reader: name of the camera plugin whose `stills` these are.
+            stills: packs and unpacks pictures.
+        """
+        self._reader, self._stills = reader, stills
         serial = self._open_deployment.serial
         # Before the list is read: what is recalled while it is counts as news at the first look.
         self._known = set(withdrawn(self._vault.database, self._open_deployment.list))
@@ -146,6 +161,42 @@ class Governed:
         if is_held(self._vault.database):
             self._holds_purges.set()
         return self.listed
+
+    def keeper(self, lane: Lane, *, shorter_s: Callable[[], tuple[float, float]], sinks: Sequence[str]) -> VaultKeeper:
+        """Return what keeps the alerts of this run; takes what `VaultKeeper` does."""
+        if self.listed is None or self._stills is None:
+            raise RuntimeError("no list was opened yet")
+        return VaultKeeper(
+            self._vault,
+            self._open_deployment.serial,
+            lane,
+            listed=self.listed,
+            reader=self._reader,
+            stills=self._stills,
+            handling=self._open_deployment.authorisation.handling,
+            shorter_s=shorter_s,
+            sinks=sinks,
+        )
+
+    def outbox(self, sink: str) -> Outbox:
+        """Return what a sink has yet to be given of this deployment."""
+        return Outbox(self._vault, self._open_deployment.serial, sink)
+
+    def note_basis(self, basis: Basis) -> None:
+        """Write down what the threshold rests on, as this run found it.
+
+        Raises:
+            AuditError: it cannot be written down.
+        """
+        facts = {
+            "deployment": self._open_deployment.serial,
+            "state": basis.state,
+            "report": basis.report,
+            "report_class": basis.report_class,
+            "reasons": basis.reasons,
+        }
+        with self._vault.database.transaction() as transaction:
+            self._vault.act(transaction, "basis_judged", by=self._vault.signer, facts=facts)
 
     def look(self, tally: Tally) -> Look:
         """Look at the clocks and at what others have written, and write down what is due.
@@ -183,6 +234,7 @@ class Governed:
             withdrawn=news,
             warning_min=warning,
             remaining_s=remaining_s(deployment.term, now),
+            is_suspended=self._open_deployment.is_suspended,
         )
 
     def _settle_others(self) -> None:

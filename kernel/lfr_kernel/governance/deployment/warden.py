@@ -68,6 +68,8 @@ class Warden(Actor):
         """Whether its list was wiped, to the last step."""
         self.remaining_s: float | None = None
         """Seconds to the end, as of the last look; None before the first."""
+        self.is_suspended = False
+        """Whether the stop rule lets no alert out, as of the last look."""
         self._has_begun = False
         self._is_stopping = False
         self._governed = governed
@@ -128,6 +130,10 @@ class Warden(Actor):
                 f"what holds up its disk, then start again ({error})"
             ) from error
         self.remaining_s = look.remaining_s
+        if look.is_suspended != self.is_suspended:
+            self.is_suspended = look.is_suspended
+            more = {"to_resume": f"lfr-kernel alerts resume {look.deployment}"} if look.is_suspended else {}
+            self._log("alerts_suspended" if look.is_suspended else "alerts_resumed", **more)
         return look
 
     def _taken_off(self, entry: str) -> Withdrawal | None:
