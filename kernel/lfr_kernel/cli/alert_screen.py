@@ -1,4 +1,4 @@
-"""What a person sees of an alert on a terminal: both pictures side by side, the scale, what is known, what comes next."""
+"""What a person sees of an alert on a terminal: both pictures, the scale, what is known, and what comes next."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def shrunk(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     summed = np.add.reduceat(picture.astype(np.float64), rows[0], axis=0)[rows[2]]
     summed = np.add.reduceat(summed, columns[0], axis=1)[:, columns[2]]
     counts = rows[1][rows[2], None, None] * columns[1][None, columns[2], None]
-    return np.rint(summed / counts).astype(np.uint8)
+    return np.asarray(np.rint(summed / counts), np.uint8)
 
 
 def _edges(size: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

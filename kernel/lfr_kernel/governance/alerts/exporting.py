@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step
+from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step  # noqa: TC001  (msgspec resolves them)
 from lfr_kernel.governance.alerts.states import State, case_of, shown_to
 from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
