@@ -215,18 +215,13 @@ def test_eight_of_ten_stop_being_significant_at_a_footfall_of_45_per_cent() -> N
     assert unsurprising_from(8, 10) == pytest.approx(odds / (1 + odds), rel=1e-6)
 
 
-def test_p_rises_and_falls_on_the_way_and_the_last_fall_counts() -> None:
-    """300 of 900: 0.05 is passed many times; from the result on, never again."""
-    start = unsurprising_from(300, 900)
-    assert start is not None
-    steps = [start - 0.01 + 0.02 * step / 2_000 for step in range(2_000)]
-    is_low = [p_at(300, 900, share) < 0.05 for share in steps]
-    assert sum(one != other for one, other in zip(is_low, is_low[1:], strict=False)) > 2
-    assert not any(low for low, share in zip(is_low, steps, strict=True) if share > start + 1e-9)
-
-
-def p_at(events: int, n: int, share: float) -> float:
-    return ShareTest.of(n, share).p[events]
+def test_p_rises_and_falls_on_the_way_and_the_last_rise_counts() -> None:
+    """29 of 30: p is 0.05 or more at 82.3 %, is not at 83 %, and is for good from 83.7 % on."""
+    assert [p_of(29, 30, share) >= 0.05 for share in (0.82, 0.823, 0.83, 0.836, 0.837, 0.9, 29 / 30)] == [
+        *(False, True, False, False),
+        *(True, True, True),
+    ]
+    assert unsurprising_from(29, 30) == pytest.approx(0.8368, abs=1e-4)
 
 
 @given(COUNTS)

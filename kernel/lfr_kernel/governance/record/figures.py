@@ -68,9 +68,9 @@ class GroupFigure(Struct, frozen=True, kw_only=True):
     tests: tuple[FootfallTest, ...]
     """At footfall shares of 10 %, 15 %, … 60 %; empty without any recorded."""
     unsurprising_from: float | None
-    """The footfall share from which on these are not surprisingly many: up to the group's own share of the false alerts
-    the two-sided p is 0.05 or more throughout (see `statistics.unsurprising_from`). Beyond that they may be surprisingly
-    few. 0: there are none; None without any recorded."""
+    """The footfall share from which on these are not surprisingly many: from there to the group's own share of the
+    false alerts the two-sided p is 0.05 or more throughout (see `statistics.unsurprising_from`); further on they may be
+    surprisingly few. 0: there are none; None without any recorded."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
