@@ -151,21 +151,23 @@ LISTED = ListPart(
 
 
 def split(whole: Counted, parts: int) -> list[Counted]:
-    """Return so many counts that come to `whole`: numbers as evenly as they go, nothing else split twice."""
-    found = []
-    for part in range(parts):
-        values = {}
-        for field in msgspec.structs.fields(Counted):
-            value = getattr(whole, field.name)
-            if isinstance(value, tuple):
-                values[field.name] = value[part::parts]
-            elif isinstance(value, dict):
-                values[field.name] = {code: _part(count, part, parts) for code, count in value.items()}
-            else:
-                values[field.name] = _part(value, part, parts)
-        found.append(Counted(**values))
-    return found
+    """Return so many counts that come to `whole`: one after the other is dealt out, a tally code by code."""
+    return [
+        Counted(**{field.name: _dealt(getattr(whole, field.name), part, parts) for field in FIELDS})
+        for part in range(parts)
+    ]
 
 
-def _part(count: int, part: int, parts: int) -> int:
-    return count // parts + (part < count % parts)
+FIELDS = msgspec.structs.fields(Counted)
+
+
+def _dealt(value: Any, part: int, parts: int) -> Any:
+    if isinstance(value, tuple):
+        return value[part::parts]
+    if isinstance(value, int):
+        return len(range(part, value, parts))
+    dealt, start = {}, 0
+    for code, count in value.items():
+        dealt[code] = len(range(start + (part - start) % parts, start + count, parts))
+        start += count
+    return dealt
