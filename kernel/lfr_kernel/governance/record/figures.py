@@ -1,6 +1,6 @@
 """What follows from what was counted: rates with their intervals, and what a difference between groups can mean.
 
-Pure functions of a `Counted`, by scipy. Nothing here is signed: whoever has the counts can make it again.
+`statistics.figures_of` makes it from a `Counted`. Nothing here is signed: whoever has the counts can make it again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Rate(Struct, frozen=True, kw_only=True):
     events: int
     n: int
     value: float | None
-    """events / n; None where n is 0, and then low, high and upper are, too."""
+    """events / n; None where n is 0, or less than events since counting was cut short; then so are low, high, upper."""
     low: float | None
     high: float | None
     upper: float | None
@@ -54,7 +54,7 @@ class FootfallTest(Struct, frozen=True, kw_only=True):
     power: float
     """Probability that a test of this size says so if the group's rate is `group_ratio` times that of the rest."""
     smallest_ratio: float | None
-    """The smallest ratio that it would see with a probability of 80 %; None: none that there can be."""
+    """The smallest ratio above 1 that it would see with a probability of 80 %; None: none that there can be."""
 
 
 class GroupFigure(Struct, frozen=True, kw_only=True):
@@ -66,10 +66,11 @@ class GroupFigure(Struct, frozen=True, kw_only=True):
     share: Rate
     """False alerts of this group / false alerts of which the attribute was recorded."""
     tests: tuple[FootfallTest, ...]
-    """At footfall shares from 10 % to 60 %."""
+    """At footfall shares of 10 %, 15 %, … 60 %; empty without any recorded."""
     unsurprising_from: float | None
-    """The footfall share from which on so many are no surprise (two-sided p of 0.05 or more); 0: at any; None without
-    any recorded."""
+    """The footfall share from which on these are not surprisingly many: from there to the group's own share of the
+    false alerts the two-sided p is 0.05 or more throughout (see `statistics.unsurprising_from`); further on they may be
+    surprisingly few. 0: there are none; None without any recorded."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
