@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lfr_kernel.cli.alert_screen import STYLES, alert_table, alert_view
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.alerts.exporting import export as export_alert
 from lfr_kernel.governance.alerts.statements import Closed, Described, Engaged
@@ -171,7 +172,7 @@ def _unpacked(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None] | None:
     if pictures is None:
         return None
-    reader = ctx.obj["registry"].get("camera", pictures.reader)
+    reader = registry_of(ctx).get("camera", pictures.reader)
     if reader.stills is None:
         raise click.ClickException(
             f"camera plugin {pictures.reader!r} packed these pictures and cannot unpack them any more: install the "

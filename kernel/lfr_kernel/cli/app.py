@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,23 +12,10 @@ import click
 
 from lfr_kernel import __version__
 from lfr_kernel.cli.asking import FILE, passphrase_option
-from lfr_kernel.cli.audit import audit
-from lfr_kernel.cli.authority import authorise, authority
-from lfr_kernel.cli.check import check
-from lfr_kernel.cli.errors import report
-from lfr_kernel.cli.installation import installation
-from lfr_kernel.cli.org import org
-from lfr_kernel.cli.person import person
-from lfr_kernel.cli.plugins import plugins
-from lfr_kernel.cli.recall import recall
-from lfr_kernel.cli.run import Present, run_profile
-from lfr_kernel.cli.session import session
-from lfr_kernel.cli.watchlist import watchlist
-from lfr_kernel.plugins import PluginError, Registry
-from lfr_kernel.runtime import describe
+from lfr_kernel.cli.registry import plugged_command, plugged_commands, registry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["cli", "main"]
 
@@ -41,55 +29,49 @@ Examples:
 Exit codes: 0 a normal end (Ctrl-C included), 1 a failed run, 2 wrong usage or a bad profile."""
 
 
+OWN: Mapping[str, str] = {
+    "alerts": "Look at alerts, decide on them, say what came of them.",
+    "audit": "Show, export, verify and anchor the log of all acts.",
+    "authorise": "Sign an authority with exactly what may run under it.",
+    "authority": "List, show, extend and close what was authorised.",
+    "check": "Find every mistake in a profile before you run it.",
+    "installation": "Make, found, update and show a vault.",
+    "org": "Sign rosters, rule packs and installations, offline.",
+    "person": "Make somebody's keys.",
+    "plugins": "List what is installed, with its settings.",
+    "session": "Start, hand over and end a shift.",
+    "watchlist": "Build, review and verify governed watchlists.",
+}
+"""The kernel's own commands with what they are for: each is `NAME` in `lfr_kernel.cli.NAME`, loaded when it is called.
+
+Whoever decides on an alert does not wait for what only a run needs.
+"""
+
+
+MODULES: Mapping[str, str] = {"authorise": "authority"}
+"""Where a command lies that has no module of its name."""
+
+
 class Commands(click.Group):
-    """The commands of the kernel and, made only when asked for, those of plugins."""
+    """The commands of the kernel and those of plugins, made only when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See `click.Group`."""
-        return sorted({*super().list_commands(ctx), *registry_of(ctx).names("command")})
+        return sorted({*OWN, *plugged_commands(ctx, OWN)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See `click.Group`."""
-        own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in registry_of(ctx).names("command"):
-            return own
-        return _made(registry_of(ctx), cmd_name)
+        if cmd_name in OWN:
+            module = import_module(f"lfr_kernel.cli.{MODULES.get(cmd_name, cmd_name)}")
+            found: click.Command = getattr(module, cmd_name)
+            return found
+        return plugged_command(ctx, cmd_name, OWN)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their one line, without making those of plugins."""
-        rows = []
-        for name in self.list_commands(ctx):
-            own = self.commands.get(name)
-            rows.append((name, own.get_short_help_str(80) if own else registry_of(ctx).get("command", name).summary))
+        rows = sorted({**OWN, **plugged_commands(ctx, OWN)}.items())
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-
-
-def registry_of(ctx: click.Context) -> Registry:
-    """Return the plugins that are installed, found once for each call of the command line."""
-    state: dict[str, Any] = ctx.find_root().ensure_object(dict)
-    if "registry" not in state:
-        registry = Registry.discover()
-        for name in registry.names("command"):
-            if name in cli.commands:
-                origin = registry.origin("command", name).origin
-                raise PluginError(f"command plugin {name!r} of {origin} has the name of a command of the kernel")
-        state["registry"] = registry
-    found: Registry = state["registry"]
-    return found
-
-
-def _made(registry: Registry, name: str) -> click.Command:
-    found = registry.origin("command", name)
-    try:
-        command: object = found.plugin.create()
-    except Exception as error:
-        raise PluginError(f"command plugin {name!r} of {found.origin} cannot be made: {describe(error)}") from error
-    if not isinstance(command, click.Command):
-        raise PluginError(
-            f"command plugin {name!r} of {found.origin}: expected `create` to return a click.Command, got {command!r}"
-        )
-    return command
 
 
 @click.group(
@@ -130,7 +112,6 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     else at once. With --profile it runs that profile until its inputs end, the time is up, or Ctrl-C (a second Ctrl-C
     ends it at once).
     """
-    registry = registry_of(ctx)
     ctx.obj["debug"] = debug or ctx.obj.get("debug", False)
     if ctx.invoked_subcommand is not None:
         if path is not None:
@@ -139,13 +120,11 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     if path is None:
         click.echo(ctx.get_help())
         ctx.exit(2)
+    from lfr_kernel.cli.run import Present, run_profile  # noqa: PLC0415  (a run needs much that no command does)
+
+    registry = registry_of(ctx)
     present = Present(name=name, unlock=unlock, passphrase_file=passphrase_file)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
-
-
-for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
-    cli.add_command(command)
-watchlist.add_command(recall)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -167,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _let_go_of_stdout()
         code = 1
     except Exception as error:  # noqa: BLE001  (the last place that can make it readable)
+        from lfr_kernel.cli.errors import report  # noqa: PLC0415  (it knows every error, and so much of the kernel)
+
         code = report(error, debug=debug)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import print_json
 from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.keys.signing import Envelope
-    from lfr_kernel.plugins import Registry
 
 __all__ = ["authorise", "authority"]
 
@@ -60,7 +60,7 @@ def authorise(ctx: click.Context, document: Path, path: Path, name: str | None) 
     in. What is signed is exactly this profile with exactly this list: whoever changes either needs another authority.
     An id is used once. Lines marked `missing` go into every report.
     """
-    registry: Registry = ctx.obj["registry"]
+    registry = registry_of(ctx)
     profile, _ = load_profile(path, registry)
     loaded = load_authority(document)
     plan = plan_of(profile, path, registry)
@@ -174,7 +174,7 @@ def show(serial: int, folder: Path, *, as_json: bool) -> None:
 @click.pass_context
 def extend(ctx: click.Context, serial: int, until: str, reason: str, text: str, path: Path, name: str | None) -> None:  # noqa: PLR0917  (click hands them in by name)
     """Give an open deployment a later end. The pack says by how much, and how long it may last in all."""
-    registry: Registry = ctx.obj["registry"]
+    registry = registry_of(ctx)
     profile, _ = load_profile(path, registry)
     plan, until_ns = plan_of(profile, path, registry), _moment_ns(until)
     with opened_vault(vault_of(profile)) as vault:

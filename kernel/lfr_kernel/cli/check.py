@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.cli.errors import text_of
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.cli.timing import detector_ms, embedder_ms
 from lfr_kernel.enrolment import find_photos
@@ -53,7 +54,7 @@ USUAL_SIZE = (1920, 1080)
 @click.pass_context
 def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     """Check a profile: every mistake at once, with file, key path, what was expected and what came."""
-    registry: Registry = ctx.obj["registry"]
+    registry = registry_of(ctx)
     loaded, redactor = load_profile(Path(profile), registry)
     checks = _Checks(loaded, Path(profile), registry, redactor)
     paces: dict[str, Pace] | None = checks.look("permit", checks.permit)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import json_option
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.settings import describe_config, toml_of
 
@@ -25,10 +26,10 @@ OPTIONS_INDENT = 6
 
 @click.command(short_help="List what is installed, with its settings.")
 @json_option
-@click.pass_obj
-def plugins(state: dict[str, Any], *, as_json: bool) -> None:
+@click.pass_context
+def plugins(ctx: click.Context, *, as_json: bool) -> None:
     """List the installed plugins by stage, with version, origin and settings."""
-    registry: Registry = state["registry"]
+    registry = registry_of(ctx)
     found = [_describe(registry, stage, name) for stage in STAGES for name in registry.names(stage)]
     if as_json:
         print_json(found)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.recall import recall
 from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_build import build
 from lfr_kernel.cli.watchlist_sample import sample
@@ -135,4 +136,5 @@ def review(file: Path, name: str | None, folder: Path, *, yes: bool) -> None:
 
 
 watchlist.add_command(build)
+watchlist.add_command(recall)
 watchlist.add_command(sample)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_screen import verdicts_csv, verdicts_table
 from lfr_kernel.enrolment import read_photograph
@@ -83,7 +84,7 @@ def build(  # noqa: PLR0917  (click hands them in by name)
 
     Exit code 1: nothing was written, since rows were rejected and nobody accepted it.
     """
-    registry: Registry = ctx.find_root().obj["registry"]
+    registry = registry_of(ctx)
     profile, _ = load_profile(profile_path, registry)
     pack = pack_of(profile)
     verify_runnable(pack)
