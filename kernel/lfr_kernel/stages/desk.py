@@ -79,7 +79,7 @@ class AlertDesk(Actor):
     consumes = (Consumes(message=Match, policy=Policy(capacity=64)),)
     produces = (Alert,)
 
-    def __init__(self, evidence: EvidenceStore, *, model: str, permit: str, basis: str) -> None:
+    def __init__(self, evidence: EvidenceStore, *, model: str, permit: str, basis: Callable[[], str]) -> None:
         super().__init__("desk")
         self._evidence = evidence
         self._model = model
@@ -108,7 +108,7 @@ class AlertDesk(Actor):
             model=self._model,
             evidence=secrets.token_hex(8),
             permit=self._permit,
-            basis=self._basis,
+            basis=self._basis(),
         )
         crop = Biometric(match.crop.array.copy(), is_kept=True)
         self._evidence.keep(alert.evidence, crop, match.entry, alert.alerted_at_ns)
