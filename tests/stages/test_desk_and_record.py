@@ -52,7 +52,9 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
     host: HostFunction, clock: VirtualClock
 ) -> None:
     store = EvidenceStore(listed)
-    actor = AlertDesk(store, model=digest_of("model"), permit="demo (files only)", basis="report 3f2a91c0… (benchmark)")
+    actor = AlertDesk(
+        store, model=digest_of("model"), permit="demo (files only)", basis=lambda: "report 3f2a91c0… (benchmark)"
+    )
     async with host(actor) as hosted:
         captured_ns = clock.monotonic_ns()
         await clock.advance(0.25)
@@ -73,7 +75,7 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
 
 
 async def test_ids_are_never_used_twice(host: HostFunction) -> None:
-    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis="")) as hosted:
+    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis=str)) as hosted:
         await hosted.send(*(a_match() for _ in range(50)))
         alerts = hosted.caught(Alert)
         assert len({alert.id for alert in alerts} | {alert.evidence for alert in alerts}) == 100
@@ -81,7 +83,7 @@ async def test_ids_are_never_used_twice(host: HostFunction) -> None:
 
 async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, clock: VirtualClock) -> None:
     store = EvidenceStore(listed)
-    async with host(AlertDesk(store, model="", permit="", basis="")) as hosted:
+    async with host(AlertDesk(store, model="", permit="", basis=str)) as hosted:
         await hosted.send(a_match(1))
         await clock.advance(60)
         await hosted.send(a_match(2))
@@ -94,7 +96,7 @@ async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, 
 
 async def test_a_match_that_dies_is_erased() -> None:
     match = a_match()
-    await AlertDesk(EvidenceStore(listed), model="", permit="", basis="").dispose(match, "stopped")
+    await AlertDesk(EvidenceStore(listed), model="", permit="", basis=str).dispose(match, "stopped")
     with pytest.raises(BiometricErasedError):
         _ = match.crop.array
 
