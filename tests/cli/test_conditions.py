@@ -168,6 +168,4 @@ def test_a_day_as_it_was_tested_is_covered_and_so_is_one_that_nobody_can_compare
     assert "covers this run" in alerts[-1]["basis"]
     result, _ = spend([DUSK] * 40, "--json", conditions=None)
     assert result.json["basis"]["state"] == "covered"
-    assert result.json["basis"]["notes"] == [
-        "the report does not say in which light and from how far faces were seen"
-    ]
+    assert result.json["basis"]["notes"] == ["the report does not say in which light and from how far faces were seen"]

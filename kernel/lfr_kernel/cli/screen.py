@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.governance.conditions import FEWEST
 from lfr_kernel.governance.standing import WARNINGS_MIN
 from lfr_kernel.models import SHOWN_DIGITS
 
@@ -278,6 +279,7 @@ def _conditions(conditions: CameraConditions | None) -> tuple[str, str]:
     earlier = [way for way in conditions.ever if way not in conditions.outside]
     parts = (
         f"{medians}, medians of {over}",
+        *(["too few to compare"] if conditions.passages < FEWEST else []),
         *([_ways(conditions.outside)] if conditions.outside else []),
         *([f"{_ways(earlier)} for a while"] if earlier else []),
     )
