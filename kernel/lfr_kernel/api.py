@@ -3,11 +3,11 @@
 Most are the contracts of the stages. Commands also get what it takes to run a profile (`run_profile`, or
 `load_profile`, `read_profile` or `parse_profile` with `Profile`, `Registry`, `Session`, `Listener`, `Outcome`,
 `Verdict`, `Summary`, `Quantiles`), what shows it (`funnel_tables` of each `CameraFunnel`, `printable`), what an
-evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile; `Basis` is how
-it is judged), what shows an anchor of the audit (`qr_of`), the mathematics of recognition (alignment, quality,
-embedding, pooling, vetting, the time line of a stream: what is measured must be what runs), the bare runtime (`Actor`,
-`Source`, `Consumes`, `Policy`, `Edge`, `System`), and what reads a TOML file with every mistake at once (`decode`,
-`Problem`, `suggest`).
+evaluation report says of itself (`Coverage`, with `recognition_settings` and `most_looks` of a profile, and
+`Conditions`, which `conditions_of` makes of the `seen_conditions` of faces; `Basis` is how it is judged), what shows an
+anchor of the audit (`qr_of`), the mathematics of recognition (alignment, quality, embedding, pooling, vetting, the time
+line of a stream: what is measured must be what runs), the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`,
+`Edge`, `System`), and what reads a TOML file with every mistake at once (`decode`, `Problem`, `suggest`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
@@ -18,6 +18,7 @@ from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.audit.anchors import AnchorSink, qr_of
 from lfr_kernel.governance.basis import Basis, Coverage
+from lfr_kernel.governance.conditions import Conditions, conditions_of
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
 from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture, Verdict
 from lfr_kernel.plugins import (
@@ -47,7 +48,15 @@ from lfr_kernel.stages.embedder import Embedder, embed_crops
 from lfr_kernel.stages.index import Candidates, Index
 from lfr_kernel.stages.measure import Quantiles
 from lfr_kernel.stages.pooling import Added, Pool, early_margin_of
-from lfr_kernel.stages.quality import EnrolmentGates, FaceQualities, Gate, Gates, face_qualities, gated
+from lfr_kernel.stages.quality import (
+    EnrolmentGates,
+    FaceQualities,
+    Gate,
+    Gates,
+    face_qualities,
+    gated,
+    seen_conditions,
+)
 from lfr_kernel.stages.retention import RecordClass, Retention
 from lfr_kernel.stages.sink import AlertSink, Evidence, SinkContext
 from lfr_kernel.stages.timeline import Timeline
@@ -69,6 +78,7 @@ __all__ = [
     "CameraPlugin",
     "Candidates",
     "CommandPlugin",
+    "Conditions",
     "Consumes",
     "Coverage",
     "Detections",
@@ -123,6 +133,7 @@ __all__ = [
     "TrackerPlugin",
     "Verdict",
     "Wanted",
+    "conditions_of",
     "decode",
     "describe",
     "early_margin_of",
@@ -146,6 +157,7 @@ __all__ = [
     "recognition_settings",
     "resemblances",
     "run_profile",
+    "seen_conditions",
     "similarity_transforms",
     "suggest",
 ]

@@ -13,6 +13,7 @@ from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
 from lfr_kernel.stages.camera import CameraHost
+from lfr_kernel.stages.conditions import ConditionsWatch
 from lfr_kernel.stages.desk import AlertDesk, EvidenceStore, EvidenceWithheldError
 from lfr_kernel.stages.detector import Detector, DetectorHost
 from lfr_kernel.stages.embedder import Embedder, EmbedderHost
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lfr_kernel.governance.alerts.keeper import VaultKeeper
+    from lfr_kernel.governance.basis import Basis
+    from lfr_kernel.governance.conditions import Conditions
     from lfr_kernel.governance.deployment.governed import Governed
     from lfr_kernel.governance.ruleset import Rules
     from lfr_kernel.governance.watchlist import Listed
@@ -55,7 +58,10 @@ class Parts(Struct, frozen=True, kw_only=True):
     listed: Listed
     evidence: EvidenceStore
     permit: str
-    basis: str
+    basis: Basis
+    """Of the threshold, as it was judged before anything was seen."""
+    conditions: Conditions | None
+    """In which conditions faces were tested; None: nobody said."""
     compute: Lane
     max_residency_s: float
     governed: Governed | None
@@ -88,6 +94,7 @@ class Pipeline:
             return Gallery(templates=listed.templates, persons=listed.persons, digest=listed.digest, generation=1)
 
         self._parts = parts
+        self._conditions = ConditionsWatch(parts.conditions, parts.log)
         self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
         self._detector = DetectorHost(
             parts.models.handed_over(parts.detector, "detector", profile.detector),
@@ -97,7 +104,11 @@ class Pipeline:
             deadline_s=deadline_s,
         )
         self._tracker = TrackerHost(
-            partial(parts.plugin, "tracker", profile.tracker), lane("tracker"), run=parts.run_id, deadline_s=deadline_s
+            partial(parts.plugin, "tracker", profile.tracker),
+            lane("tracker"),
+            run=parts.run_id,
+            deadline_s=deadline_s,
+            conditions=self._conditions,
         )
         self._embedder = EmbedderHost(
             parts.models.handed_over(parts.embedder, "embedder", profile.embedder),
@@ -132,7 +143,7 @@ class Pipeline:
             model=parts.embedder.digest,
             root="" if parts.governed is None or parts.governed.deployment is None else parts.governed.deployment.root,
             permit=parts.permit,
-            basis=parts.basis,
+            basis=lambda: str(self.basis()),
             act_within_s=None if parts.governed is None else parts.governed.plan.pack.rules.act_within_s,
         )
         self._sinks = [self._sink_host(sink, lane(f"sink:{sink.title}")) for sink in profile.sinks]
@@ -188,7 +199,13 @@ class Pipeline:
         if parts.governed is None or parts.vault is None or parts.governed.listed is None:
             return None
         return Warden(
-            parts.governed, parts.governed.listed, parts.vault, tally=self.tally, stop=parts.stop, log=parts.log
+            parts.governed,
+            parts.governed.listed,
+            parts.vault,
+            tally=self.tally,
+            basis=self.basis_of_run,
+            stop=parts.stop,
+            log=parts.log,
         )
 
     def _camera_host(self, section: CameraSection, lane: Lane) -> CameraHost:
@@ -212,6 +229,14 @@ class Pipeline:
         """Return what was counted so far."""
         record = self._record.facts()
         return Tally(seen=self._tracker.facts().seen, alerts=self._desk.facts().alerts, lost=record.lost)
+
+    def basis(self) -> Basis:
+        """Return what the threshold rests on now, the conditions at the cameras included. From any thread."""
+        return self._parts.basis.departing(self._conditions.reasons)
+
+    def basis_of_run(self) -> Basis:
+        """Return what it rests on with every departure that there was at any time of the run. From any thread."""
+        return self._parts.basis.departing(self._conditions.ever)
 
     def facts(self, residency: ResidencyFacts) -> Facts:
         """Return snapshots of all stages."""

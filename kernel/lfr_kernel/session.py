@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.enrolment import enrol, find_photos
+from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.permit import PermitRefusedError, issue_builtin
 from lfr_kernel.governance.rules import load_pack
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfr_kernel.governance.basis import Basis
+    from lfr_kernel.governance.conditions import Conditions
     from lfr_kernel.governance.deployment.governed import Governed
     from lfr_kernel.governance.permit import Permit, PermitIssuer
     from lfr_kernel.governance.watchlist import Listed
@@ -99,6 +101,7 @@ class Session:
         self.run_id = secrets.token_hex(3)
         self.permit: Permit | None = None
         self.basis: Basis | None = None
+        self._tested: Conditions | None = None
         self._registry = registry
         self._governed = governed
         self._issue = governed.issue if governed else issue
@@ -175,7 +178,8 @@ class Session:
                         listed=listed,
                         evidence=evidence,
                         permit=str(self.permit),
-                        basis=str(self.basis),
+                        basis=self.basis or NO_REPORT,
+                        conditions=self._tested,
                         compute=compute,
                         max_residency_s=self._max_residency_s,
                         governed=self._governed,
@@ -228,6 +232,7 @@ class Session:
 
     async def _prepare(self, compute: Lane, vault: Lane | None) -> tuple[Detector, Embedder, Listed]:
         cited = await compute.run(read_cited, self.profile.basis, deadline_s=LOAD_S)
+        self._tested = cited.conditions if cited else None
         detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         if self._governed is not None and vault is not None:
@@ -326,6 +331,7 @@ class Session:
         """
         if self._pipeline is None or self._list_summary is None or self.basis is None:
             raise RuntimeError("the session has not started: there is nothing to summarise")
+        basis = self._pipeline.basis_of_run() if self._ended else self._pipeline.basis()
         now_ns = self._ended_ns or self._clock.monotonic_ns()
         return summarise(
             self._pipeline.facts(self._residency.facts()),
@@ -333,7 +339,7 @@ class Session:
             profile=self.profile.name,
             permit=str(self.permit),
             authority=self._authority(),
-            basis=self.basis,
+            basis=basis,
             began_at_ns=self._began_at_ns,
             ended=self._ended or "running",
             duration_s=(now_ns - self._began_ns) / 1e9,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from lfr_kernel.api import Coverage, Registry, load_profile, most_looks, recognition_settings
+from lfr_kernel.api import Coverage, Registry, conditions_of, load_profile, most_looks, recognition_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ def cite(board: Any) -> Callable[..., str]:
             "target_fpir": 0.005,
             "threshold": 0.62,
             "settings": recognition_settings(profile),
+            "conditions": conditions_of([(60, 90, 0), (200, 250, 1)] * 10),
         }
         covers = Coverage(**models | tested | changes)
         path = board.folder / "report.json"
@@ -77,7 +78,13 @@ def test_a_run_within_its_report(lfr: Callable[..., Any], board: Any, cite: Call
     line = f"report {digest[:8]}… (benchmark), covers this run"
     result = lfr("-p", board.profile, "--json")
     assert result.code == 0
-    assert result.json["basis"] == {"state": "covered", "report": digest, "report_class": "benchmark", "reasons": []}
+    assert result.json["basis"] == {
+        "state": "covered",
+        "report": digest,
+        "report_class": "benchmark",
+        "reasons": [],
+        "notes": [],
+    }
     assert kept(board)["basis"] == line
     assert f"\n      {line}\n      permit: " in result.err
     event = logged(result.err)
@@ -109,6 +116,20 @@ def test_a_run_outside_of_its_report_goes_on_and_says_so(
     first = rows.index(f"basis                 report {digest[:8]}… (benchmark), OUTSIDE")
     assert [row.strip() for row in rows[first + 1 : first + 4]] == reasons
     assert max(map(len, rows)) <= 80
+
+
+def test_a_report_that_is_silent_about_light_and_distance_covers_the_run_and_that_is_said(
+    lfr: Callable[..., Any], board: Any, cite: Callable[..., str]
+) -> None:
+    cite(conditions=None)
+    unsaid = "the report does not say in which light and from how far faces were seen"
+    result = lfr("-p", board.profile, "--json")
+    assert (result.json["basis"]["state"], result.json["basis"]["notes"]) == ("covered", [unsaid])
+    assert result.json["conditions"] == {}
+    assert "covers this run" in kept(board)["basis"]
+    assert logged(result.err)["notes"] == [unsaid]
+    for shown in (lfr("-p", board.profile).out, lfr("check", board.profile).out):
+        assert unsaid in " ".join(shown.split())
 
 
 def test_people_are_counted_and_not_photographs(lfr: Callable[..., Any], board: Any, cite: Callable[..., str]) -> None:

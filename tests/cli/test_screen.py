@@ -17,6 +17,7 @@ from lfr_kernel.messages import Alert
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import ActorStatistics
 from lfr_kernel.stages.camera import CameraFacts, CameraState
+from lfr_kernel.stages.conditions import CameraConditions
 from lfr_kernel.stages.measure import Quantiles
 from lfr_kernel.stages.residency import ResidencyFacts
 from lfr_kernel.telemetry import CameraFunnel, FaceFunnel, PassageFunnel
@@ -290,6 +291,41 @@ def test_the_status_is_one_line_a_camera_and_none_wraps(monkeypatch: pytest.Monk
     assert lines[4] == "   basis: NO REPORT, the threshold rests on no evidence"
     assert len(lines) == 5
     assert max(map(len, lines)) <= WIDTH
+
+
+def conditions(**changes: Any) -> CameraConditions:
+    facts: dict[str, Any] = {"passages": 100, "face_px": 48.7, "highlight": 41.2, "sharpness": 0.433}
+    return CameraConditions(**(facts | {"outside": (), "ever": ()} | changes))
+
+
+def test_a_camera_outside_of_the_tested_conditions_says_so_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    dark = conditions(outside=("smaller", "darker"), ever=("smaller", "darker"))
+    shown = summary(conditions={"left": dark, "right": conditions()})
+    lines = Terminal(monkeypatch).shown(lambda status: status.show(shown))
+    assert lines[1] == "   left  streaming  1920x1080  faces smaller, darker than tested"
+    assert lines[2].startswith("   right  reconnecting: …")
+    fine = Terminal(monkeypatch).shown(lambda status: status.show(summary(conditions={"left": conditions()})))
+    assert fine[1] == "   left  streaming  1920x1080"
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        ({}, "medians of the last 100 passages"),
+        ({"passages": 19}, "medians of the last 19 passages; too few to compare"),
+        ({"passages": 1}, "medians of the last passage; too few to compare"),
+        ({"outside": ("darker",), "ever": ("darker",)}, "medians of the last 100 passages; darker than tested"),
+        ({"ever": ("darker",)}, "medians of the last 100 passages; darker than tested for a while"),
+        (
+            {"outside": ("smaller",), "ever": ("smaller", "darker")},
+            "medians of the last 100 passages; smaller than tested; darker than tested for a while",
+        ),
+    ],
+)
+def test_the_table_says_how_faces_were_seen_where_that_is_compared(seen: dict[str, Any], text: str) -> None:
+    told = words(summary(conditions={"left": conditions(**seen)}))
+    assert f"camera left 1920x1080 conditions 49 px wide, highlight 41, sharpness 0.43, {text} camera right" in told
+    assert max(map(len, drawn(summary_table(summary(conditions={"left": conditions(**seen)}), Redactor())))) <= WIDTH
 
 
 def test_more_cameras_than_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lfr_kernel.governance.basis import NO_REPORT, Basis, Coverage, InForce, judge
+from lfr_kernel.governance.conditions import UNSAID, Conditions, Range
 
 REPORT, DETECTOR, EMBEDDER, OTHER = ("3f2a91c0" + "0" * 56, "d" * 64, "e" * 64, "f" * 64)
 SETTINGS = {
@@ -21,6 +22,9 @@ SETTINGS = {
     "tracker": "passage",
     "tracker.min_sharpness": 0.15,
 }
+CONDITIONS = Conditions(
+    passages=400, face_px=Range(p5=60, p95=180), highlight=Range(p5=90, p95=240), sharpness=Range(p5=0.4, p95=0.8)
+)
 
 
 def coverage(**changes: Any) -> Coverage:
@@ -34,6 +38,7 @@ def coverage(**changes: Any) -> Coverage:
         "target_fpir": 0.01,
         "threshold": 0.57,
         "settings": SETTINGS,
+        "conditions": CONDITIONS,
     }
     return Coverage(**tested | changes)
 
@@ -197,11 +202,36 @@ def test_the_line_says_how_many_departures_there_are_and_names_the_first() -> No
     assert many.heading == "report 3f2a91c0… (benchmark), OUTSIDE"
 
 
+def test_a_report_without_conditions_is_no_departure_and_its_silence_is_said() -> None:
+    basis = judge(coverage(conditions=None), REPORT, in_force())
+    assert (basis.state, basis.reasons) == ("covered", ())
+    assert basis.notes == ("the report does not say in which light and from how far faces were seen",)
+    assert judge(None, None, in_force()).notes == ()
+
+
+def test_what_a_run_departs_in_while_it_runs_comes_after_what_it_began_with() -> None:
+    covered = judge(coverage(), REPORT, in_force())
+    assert covered.departing(()) is covered
+    dark = covered.departing(["camera gate: faces darker than tested"])
+    assert (dark.state, dark.reasons) == ("outside", ("camera gate: faces darker than tested",))
+    assert str(dark) == "report 3f2a91c0… (benchmark), OUTSIDE: camera gate: faces darker than…"
+    longer = judge(coverage(), REPORT, in_force(listed=900)).departing(["camera gate: faces darker than tested"])
+    assert longer.reasons == ("list of 900, tested with 444", "camera gate: faces darker than tested")
+    assert str(longer).startswith("report 3f2a91c0… (benchmark), OUTSIDE (2): list of 900")
+
+
 # ---- the part `covers` of a report ----------------------------------------------------------------------------------
 
 
 def test_what_a_report_covers_survives_the_way_through_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(coverage()), type=Coverage) == coverage()
+
+
+def test_a_report_that_is_older_than_conditions_is_read() -> None:
+    old = msgspec.to_builtins(coverage())
+    del old["conditions"]
+    assert msgspec.json.decode(msgspec.json.encode(old), type=Coverage) == coverage(conditions=None)
+    assert judge(coverage(conditions=None), REPORT, in_force()).notes == (UNSAID,)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +250,10 @@ def test_what_a_report_covers_survives_the_way_through_json() -> None:
         {"threshold": "0.57"},
         {"settings": {"detector.longest_side": [640]}},
         {"only_by_daylight": True},
+        {"conditions": {}},
+        {"conditions": msgspec.to_builtins(CONDITIONS) | {"passages": 19}},
+        {"conditions": msgspec.to_builtins(CONDITIONS) | {"by_daylight": True}},
+        {"conditions": msgspec.to_builtins(CONDITIONS) | {"highlight": {"p5": 200, "p95": 100}}},
     ],
 )
 def test_a_report_that_cannot_be_held_to_is_not_read(change: dict[str, Any]) -> None:

@@ -164,7 +164,7 @@ class World:
             deadline_s=1.0,
         )
         self.evidence = EvidenceStore(lambda _: np.zeros((4, 4, 3), np.uint8))
-        self.desk = AlertDesk(self.evidence, model=embedder.digest, permit="test", basis="test")
+        self.desk = AlertDesk(self.evidence, model=embedder.digest, permit="test", basis=lambda: "test")
         self.sinks = [ListSink(RandomFaults(rng, share)) for _ in range(2)]
         self.sink_hosts = [self._sink(f"s{number}", one, sink, share) for number, one in enumerate(self.sinks)]
         self.record = Record(self.told.append)

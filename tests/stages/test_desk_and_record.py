@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -52,7 +53,9 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
     host: HostFunction, clock: VirtualClock
 ) -> None:
     store = EvidenceStore(listed)
-    actor = AlertDesk(store, model=digest_of("model"), permit="demo (files only)", basis="report 3f2a91c0… (benchmark)")
+    actor = AlertDesk(
+        store, model=digest_of("model"), permit="demo (files only)", basis=lambda: "report 3f2a91c0… (benchmark)"
+    )
     async with host(actor) as hosted:
         captured_ns = clock.monotonic_ns()
         await clock.advance(0.25)
@@ -64,7 +67,8 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
         assert (alert.alerted_at_ns, alert.alerted_monotonic_ns) == (clock.utc_ns(), captured_ns + 250_000_000)
         assert (alert.model, alert.permit) == (digest_of("model"), "demo (files only)")
         assert alert.basis == "report 3f2a91c0… (benchmark)"
-        assert len(alert.id) == len(alert.evidence) == 16
+        assert len(alert.id) == 16
+        assert alert.evidence == alert.id
         shown = store.show(alert.evidence)
         assert (shown.probe == 7).all()
         assert (shown.listed == 103).all()
@@ -73,15 +77,15 @@ async def test_an_alert_says_all_that_a_person_needs_and_holds_no_picture(
 
 
 async def test_ids_are_never_used_twice(host: HostFunction) -> None:
-    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis="")) as hosted:
+    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis=str)) as hosted:
         await hosted.send(*(a_match() for _ in range(50)))
         alerts = hosted.caught(Alert)
-        assert len({alert.id for alert in alerts} | {alert.evidence for alert in alerts}) == 100
+        assert len({alert.id for alert in alerts}) == 50
 
 
 async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, clock: VirtualClock) -> None:
     store = EvidenceStore(listed)
-    async with host(AlertDesk(store, model="", permit="", basis="")) as hosted:
+    async with host(AlertDesk(store, model="", permit="", basis=str)) as hosted:
         await hosted.send(a_match(1))
         await clock.advance(60)
         await hosted.send(a_match(2))
@@ -94,7 +98,7 @@ async def test_the_desk_expires_evidence_when_it_is_told_to(host: HostFunction, 
 
 async def test_a_match_that_dies_is_erased() -> None:
     match = a_match()
-    await AlertDesk(EvidenceStore(listed), model="", permit="", basis="").dispose(match, "stopped")
+    await AlertDesk(EvidenceStore(listed), model="", permit="", basis=str).dispose(match, "stopped")
     with pytest.raises(BiometricErasedError):
         _ = match.crop.array
 
@@ -102,41 +106,92 @@ async def test_a_match_that_dies_is_erased() -> None:
 # ---- evidence -----------------------------------------------------------------------------------------------------
 
 
-def test_evidence_is_shown_as_copies() -> None:
+async def stored(*crops: Biometric, number: int = 0) -> EvidenceStore:
     store = EvidenceStore(listed)
-    store.keep("a", a_crop(), 1, 10)
-    store.show("a").probe.fill(0)
-    assert (store.show("a").probe == 7).all()
+    for place, crop in enumerate(crops, number):
+        assert await store.keep(an_alert(evidence=f"{place}", alerted_at_ns=10 * place), crop, 1)
+    return store
 
 
-def test_expired_evidence_is_overwritten() -> None:
-    store, crops = EvidenceStore(listed), [a_crop(), a_crop(), a_crop()]
+async def test_evidence_is_shown_as_copies() -> None:
+    store = await stored(a_crop())
+    store.show("0").probe.fill(0)
+    assert (store.show("0").probe == 7).all()
+
+
+async def test_expired_evidence_is_overwritten() -> None:
+    crops = [a_crop(), a_crop(), a_crop()]
     memory = [crop.array for crop in crops]
-    for number, crop in enumerate(crops):
-        store.keep(f"{number}", crop, 0, 10 * number)
+    store = await stored(*crops)
     assert store.expire(20) == 2
     assert store.expire(20) == 0
     assert [array.any() for array in memory] == [False, False, True]
     assert len(store) == 1
 
 
-def test_when_it_is_full_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_when_it_is_full_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_module, "EVIDENCE_CAPACITY", 2)
-    store, crops = EvidenceStore(listed), [a_crop(), a_crop(), a_crop()]
-    for number, crop in enumerate(crops):
-        store.keep(f"{number}", crop, 0, number)
+    crops = [a_crop(), a_crop(), a_crop()]
+    store = await stored(*crops)
     assert [crop.is_erased for crop in crops] == [True, False, False]
     with pytest.raises(KeyError):
         store.show("0")
 
 
-def test_closing_the_store_overwrites_everything() -> None:
-    store, crops = EvidenceStore(listed), [a_crop(), a_crop()]
-    for number, crop in enumerate(crops):
-        store.keep(f"{number}", crop, 0, number)
+async def test_closing_the_store_overwrites_everything() -> None:
+    crops = [a_crop(), a_crop()]
+    store = await stored(*crops)
     store.close()
     store.close()
     assert all(crop.is_erased for crop in crops)
+
+
+class Refusing:
+    """A keeper whose alerts are suspended."""
+
+    def __init__(self) -> None:
+        self.crops: list[Biometric] = []
+
+    def __len__(self) -> int:
+        return 0
+
+    async def keep(self, alert: Alert, crop: Biometric, entry: int) -> bool:  # noqa: ARG002
+        self.crops.append(crop)
+        return False
+
+    def expire(self, before_ns: int) -> int:  # noqa: ARG002
+        return 0
+
+
+async def test_while_alerts_are_suspended_nobody_hears_of_a_match(host: HostFunction) -> None:
+    actor = AlertDesk(Refusing(), model="", permit="", basis=str)
+    match = a_match()
+    async with host(actor) as hosted:
+        await hosted.send(match)
+        assert hosted.caught(Alert) == []
+    assert match.crop.is_erased
+    assert (actor.facts().alerts, actor.facts().suspended) == (0, 1)
+
+
+async def test_the_faces_of_others_are_not_in_the_picture_that_is_kept(host: HostFunction) -> None:
+    store = EvidenceStore(listed)
+    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    match = msgspec.structs.replace(a_match(), crop=Biometric(picture.copy()), others=((2.5, -3.0, 9.0, 1.2),))
+    async with host(AlertDesk(store, model="", permit="", basis=str)) as hosted:
+        await hosted.send(match)
+        (alert,) = hosted.caught(Alert)
+        shown = store.show(alert.evidence).probe
+    covered = shown[:2, 2:].reshape(-1, 3)
+    assert (covered == covered[0]).all()
+    assert (shown[2:] == picture[2:]).all()
+    assert (shown[:2, :2] == picture[:2, :2]).all()
+
+
+async def test_an_alert_says_until_when_anybody_may_act_on_it(host: HostFunction) -> None:
+    async with host(AlertDesk(EvidenceStore(listed), model="", permit="", basis=str, act_within_s=30)) as hosted:
+        await hosted.send(a_match())
+        (alert,) = hosted.caught(Alert)
+    assert alert.act_by_ns == alert.captured_at_ns + 30 * 10**9
 
 
 # ---- the record ---------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class _Checks:
         unseen = ("models", detector is None or embedder is None), ("the watchlist", listed is None)
         missed = " and ".join(name for name, is_unseen in unseen if is_unseen)
         self.say("basis", basis.heading, "green" if basis.state == "covered" and not missed else "yellow")
-        for reason in (*basis.reasons, *([f"not looked at: {missed}"] if missed and cited else [])):
+        for reason in (*basis.reasons, *basis.notes, *([f"not looked at: {missed}"] if missed and cited else [])):
             self.say("", printable(reason), "yellow")
 
     def graph(self, paces: dict[str, Pace], *, is_shown: bool) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["configure_logs"]
 
 DEBUG, INFO = 10, 20
-GOOD_NEWS = frozenset({"model_loaded", "records_destroyed", "started", "stopping"})
+GOOD_NEWS = frozenset({"conditions_inside", "model_loaded", "records_destroyed", "started", "stopping"})
 
 
 def configure_logs(redactor: Redactor, *, debug: bool) -> Callable[..., None]:

@@ -13,16 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.governance.conditions import FEWEST
 from lfr_kernel.governance.standing import WARNINGS_MIN
 from lfr_kernel.models import SHOWN_DIGITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import RenderableType
 
     from lfr_kernel.messages import Alert
     from lfr_kernel.stages.camera import CameraFacts
+    from lfr_kernel.stages.conditions import CameraConditions
     from lfr_kernel.stages.measure import Quantiles
     from lfr_kernel.stages.residency import ResidencyFacts
     from lfr_kernel.telemetry import Summary
@@ -93,7 +95,8 @@ class StatusLine:
             )
         ]
         room = max(1, self.console.height - 7)
-        parts += [self._camera(name, camera) for name, camera in list(summary.cameras.items())[:room]]
+        shown = list(summary.cameras.items())[:room]
+        parts += [self._camera(name, camera, summary.conditions.get(name)) for name, camera in shown]
         if len(summary.cameras) > room:
             parts.append(_line((f"   and {len(summary.cameras) - room} more cameras", "dim")))
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
@@ -109,11 +112,14 @@ class StatusLine:
         )
         self._live.update(Group(*parts), refresh=True)
 
-    def _camera(self, name: str, camera: CameraFacts) -> Text:
+    def _camera(self, name: str, camera: CameraFacts, conditions: CameraConditions | None) -> Text:
         state = (str(camera.state), COLOURS[camera.state])
         line = _line(f"   {name}  ", state)
         if camera.state == "streaming":
-            return line.append(f"  {camera.width}x{camera.height}", "dim")
+            line.append(f"  {camera.width}x{camera.height}", "dim")
+            if conditions is not None and conditions.outside:
+                line.append(f"  faces {_ways(conditions.outside)}", "yellow")
+            return line
         if camera.last_error:
             why = printable(self._redact(camera.last_error))
             room = max(10, self.console.width - len(line) - 2)
@@ -204,7 +210,8 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         row("authority", _authority(summary.authority))
         row("missing", "\n".join(map(clean, summary.authority.warnings)), "yellow")
     basis = summary.basis
-    row("basis", "\n".join(map(clean, (basis.heading, *basis.reasons))), "" if basis.state == "covered" else "yellow")
+    lines = (basis.heading, *basis.reasons, *basis.notes)
+    row("basis", "\n".join(map(clean, lines)), "" if basis.state == "covered" else "yellow")
     row("watchlist", _watchlist(summary))
     rejected = [clean(f"{photo}: {reason}") for photo, reason in summary.watchlist.rejected.items()]
     resembling = [clean(str(finding)) for finding in summary.watchlist.resemblances]
@@ -218,6 +225,7 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
         row(stage, clean(f"{model.plugin}, model {model.digest[:SHOWN_DIGITS]}, on {model.device}"))
     for name, camera in summary.cameras.items():
         row(f"camera {clean(name)}", _camera(camera, clean))
+        row("  conditions", *_conditions(summary.conditions.get(name)))
     row("frames", f"{frames.read} read, {frames.processed} processed{_reasons(frames.dropped, ', dropped: ')}")
     row("faces", f"{summary.faces} found, {summary.probes} embedded")
     row(
@@ -254,6 +262,28 @@ def _camera(camera: CameraFacts, clean: Callable[[str], str]) -> str:
     again = f", connected anew {often}" if camera.reconnects else ""
     error = f"; last error: {clean(camera.last_error)}" if camera.last_error else ""
     return f"{size}{again}{error}"
+
+
+def _ways(ways: Sequence[str]) -> str:
+    return f"{', '.join(ways)} than tested"
+
+
+def _conditions(conditions: CameraConditions | None) -> tuple[str, str]:
+    """Say how faces were seen, over the last passages, and what of it was not tested; and in which colour."""
+    if conditions is None:
+        return "", ""
+    over = "the last passage" if conditions.passages == 1 else f"the last {conditions.passages} passages"
+    medians = (
+        f"{conditions.face_px:.0f} px wide, highlight {conditions.highlight:.0f}, sharpness {conditions.sharpness:.2f}"
+    )
+    earlier = [way for way in conditions.ever if way not in conditions.outside]
+    parts = (
+        f"{medians}, medians of {over}",
+        *(["too few to compare"] if conditions.passages < FEWEST else []),
+        *([_ways(conditions.outside)] if conditions.outside else []),
+        *([f"{_ways(earlier)} for a while"] if earlier else []),
+    )
+    return "; ".join(parts), "yellow" if conditions.ever else ""
 
 
 def _alerts(summary: Summary, clean: Callable[[str], str]) -> Table:

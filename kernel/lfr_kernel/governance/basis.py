@@ -12,10 +12,12 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
+
+from lfr_kernel.governance.conditions import UNSAID, Conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["NO_REPORT", "Basis", "Coverage", "InForce", "Setting", "judge"]
 
@@ -51,6 +53,8 @@ class Coverage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     of looks. None: there was none, or too few passages to say."""
     settings: Mapping[str, Setting]
     """What else changes similarities, or which faces are used: see `recognition_settings`."""
+    conditions: Conditions | None = None
+    """In which light and from how far faces were seen. None: the report is older than this field, or too few were."""
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -69,7 +73,10 @@ class InForce(Struct, frozen=True, kw_only=True):
 
 
 class Basis(Struct, frozen=True, kw_only=True):
-    """What the threshold in force rests on. `str` of it is one line of 70 columns at most, ids and numbers only."""
+    """What the threshold in force rests on.
+
+    `str` of it is one line of 70 columns at most: ids, numbers and names of cameras only.
+    """
 
     state: Literal["none", "covered", "outside"]
     report: str | None = None
@@ -77,6 +84,8 @@ class Basis(Struct, frozen=True, kw_only=True):
     report_class: ReportClass | None = None
     reasons: tuple[str, ...] = ()
     """One sentence for each departure: what is in force, and what was tested."""
+    notes: tuple[str, ...] = ()
+    """What the report is silent about, so that nobody compares it."""
 
     @property
     def heading(self) -> str:
@@ -85,6 +94,11 @@ class Basis(Struct, frozen=True, kw_only=True):
             return "NO REPORT, the threshold rests on no evidence"
         ending = "covers this run" if self.state == "covered" else "OUTSIDE"
         return f"report {self.report[:8]}… ({self.report_class}), {ending}"
+
+    def departing(self, reasons: Iterable[str]) -> Basis:
+        """Return this basis with what a run departs in besides, such as the conditions at its cameras."""
+        more = tuple(reasons)
+        return structs.replace(self, state="outside", reasons=(*self.reasons, *more)) if more else self
 
     def __str__(self) -> str:
         if self.state != "outside":
@@ -113,6 +127,7 @@ def judge(coverage: Coverage | None, digest: str | None, now: InForce) -> Basis:
         report=digest,
         report_class=coverage.report_class,
         reasons=reasons,
+        notes=() if coverage.conditions else (UNSAID,),
     )
 
 

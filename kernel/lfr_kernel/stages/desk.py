@@ -113,7 +113,7 @@ class AlertDesk(Actor):
         model: str,
         root: str = "",
         permit: str,
-        basis: str,
+        basis: Callable[[], str],
         act_within_s: float | None = None,
     ) -> None:
         """Make alerts.
@@ -123,7 +123,7 @@ class AlertDesk(Actor):
             model: SHA-256 of the embedder's weights.
             root: of the sealed watchlist; empty for a folder of photographs.
             permit: which the system runs under.
-            basis: what the threshold rests on.
+            basis: returns what the threshold rests on now.
             act_within_s: from the capture to the latest delivery on which anybody may act; None: nobody said.
         """
         super().__init__("desk")
@@ -160,7 +160,7 @@ class AlertDesk(Actor):
             list=self._root,
             evidence=number,
             permit=self._permit,
-            basis=self._basis,
+            basis=self._basis(),
         )
         crop = Biometric(without(match.crop.array, match.others), is_kept=True)
         if not await self._keeper.keep(alert, crop, match.entry):

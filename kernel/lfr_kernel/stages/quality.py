@@ -30,6 +30,7 @@ __all__ = [
     "frontality",
     "gated",
     "occlusion",
+    "seen_conditions",
     "sharpness",
     "size_score",
 ]
@@ -144,6 +145,11 @@ class FaceQualities(Struct, frozen=True, kw_only=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.width_px)
+
+    @property
+    def conditions(self) -> NDArray[np.float64]:
+        """What `seen_conditions` measures, float64 [N, 3]."""
+        return np.column_stack((self.width_px, self.highlight, self.sharpness))
 
     @property
     def overall(self) -> NDArray[np.float64]:
@@ -299,6 +305,21 @@ def face_qualities(
         highlight=highlight,
         glare=glare,
     )
+    greys.fill(0)
+    return measured
+
+
+def seen_conditions(boxes: NDArray[np.float32], crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Measure of N faces what `lfr_kernel.governance.conditions` compares, float64 [N, 3]: width, highlight, sharpness.
+
+    They are those of `face_qualities`, to the bit; this is for when there is no need of the others.
+
+    Args:
+        boxes: float32 [N, 4], xyxy in px of the picture.
+        crops: uint8 [N, H, W, 3] RGB, aligned; not kept.
+    """
+    greys = _greys(crops)
+    measured = np.column_stack(((boxes[:, 2] - boxes[:, 0]).astype(np.float64), exposure(greys)[0], sharpness(greys)))
     greys.fill(0)
     return measured
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 from msgspec import Struct
@@ -11,17 +11,25 @@ from msgspec import Struct
 from lfr_kernel.messages import Biometric, Faces, Passage, PassageSplit, ProbeRequest
 from lfr_kernel.runtime import Actor, Consumes, Overflow, PassingError, Policy
 from lfr_kernel.stages.alignment import reaching_in
+from lfr_kernel.stages.conditions import ConditionsWatch
 from lfr_kernel.stages.detector import LOAD_S
 from lfr_kernel.stages.measure import Durations, Quantiles
+from lfr_kernel.stages.quality import seen_conditions
 from lfr_kernel.stages.tally import TrackedFacts, TrackedTally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from lfr_kernel.messages import Box
     from lfr_kernel.runtime import Lane
+    from lfr_kernel.stages.conditions import CameraConditions
 
 __all__ = ["Seen", "TrackEnded", "TrackOpened", "TrackUpdate", "Tracker", "TrackerFacts", "TrackerHost", "Wanted"]
+
+Measured: TypeAlias = "Mapping[int, NDArray[np.float64]]"
+"""What `seen_conditions` says of some of a frame's faces, by number; empty when nobody asks for it."""
 
 
 class TrackOpened(Struct, frozen=True):
@@ -110,13 +118,26 @@ class TrackerFacts(Struct, frozen=True, kw_only=True):
     """Faces asked to be embedded."""
     cameras: dict[str, TrackedFacts]
     """By camera: what became of its faces."""
+    conditions: dict[str, CameraConditions] = {}
+    """By camera with a passage of which faces were used; empty where no report says in which conditions it tested."""
     call_ms: Quantiles
 
 
 class _Open:
     """The host's own book of one open passage: it survives the plugin's failure."""
 
-    __slots__ = ("began_ns", "camera", "first_probe_ns", "frames", "last_ns", "passage", "probes", "refused", "track")
+    __slots__ = (
+        "began_ns",
+        "camera",
+        "conditions",
+        "first_probe_ns",
+        "frames",
+        "last_ns",
+        "passage",
+        "probes",
+        "refused",
+        "track",
+    )
 
     def __init__(self, passage: str, camera: str, track: int, began_ns: int) -> None:
         self.passage = passage
@@ -126,6 +147,8 @@ class _Open:
         self.probes = self.frames = 0
         self.refused: Counter[str] = Counter()
         self.first_probe_ns: int | None = None
+        self.conditions: NDArray[np.float64] | None = None
+        """Sums over its probes, or None when they are not measured."""
 
 
 class TrackerHost(Actor):
@@ -140,7 +163,15 @@ class TrackerHost(Actor):
     )
     produces = (ProbeRequest, Passage)
 
-    def __init__(self, create: Callable[[], Tracker], lane: Lane, *, run: str, deadline_s: float) -> None:
+    def __init__(
+        self,
+        create: Callable[[], Tracker],
+        lane: Lane,
+        *,
+        run: str,
+        deadline_s: float,
+        conditions: ConditionsWatch | None = None,
+    ) -> None:
         """Host a tracker.
 
         Args:
@@ -148,6 +179,7 @@ class TrackerHost(Actor):
             lane: where it runs.
             run: a word that no other run has, the beginning of every passage id.
             deadline_s: for one call.
+            conditions: is told of every passage in which conditions its faces were seen.
         """
         super().__init__("tracker")
         self._create = create
@@ -160,6 +192,7 @@ class TrackerHost(Actor):
         self._seen = self._probes = 0
         self._tallies: defaultdict[str, TrackedTally] = defaultdict(TrackedTally)
         self._counted: Faces | None = None
+        self._conditions = conditions or ConditionsWatch(None)
         self._durations = Durations()
 
     async def setup(self) -> None:
@@ -178,11 +211,21 @@ class TrackerHost(Actor):
             tracker = await self._lane.run(self._create, deadline_s=LOAD_S)
             self._trackers[message.camera] = tracker
         began_ns = self.clock.monotonic_ns()
-        update = await self._lane.run(tracker.update, message, deadline_s=self._deadline_s)
+        update, measured = await self._lane.run(self._follow, tracker, message, deadline_s=self._deadline_s)
         self._durations.add((self.clock.monotonic_ns() - began_ns) / 1e9)
-        await self._take(message.camera, update, message)
+        await self._take(message.camera, update, message, measured)
         message.erase()
         self._counted = None
+
+    def _follow(self, tracker: Tracker, faces: Faces) -> tuple[TrackUpdate, Measured]:
+        """Ask the plugin, and measure what it wants. Runs on the tracker's lane."""
+        update = tracker.update(faces)
+        if self._conditions.tested is None:
+            return update, {}
+        # Number by number, in views: a face that does not exist is refused later on, in words.
+        wanted = [slice(one.face, one.face + 1) for one in update.wanted if 0 <= one.face < len(faces)]
+        crops = faces.crops.array
+        return update, {one.start: seen_conditions(faces.boxes[one], crops[one])[0] for one in wanted}
 
     async def _split(self, message: PassageSplit) -> None:
         for (camera, track), book in self._open.items():
@@ -190,7 +233,7 @@ class TrackerHost(Actor):
                 await self._lane.run(self._trackers[camera].split, track, deadline_s=self._deadline_s)
                 return
 
-    async def _take(self, camera: str, update: TrackUpdate, faces: Faces | None) -> None:
+    async def _take(self, camera: str, update: TrackUpdate, faces: Faces | None, measured: Measured) -> None:
         tally = self._tallies[camera]
         for opened in update.opened:
             if (camera, opened.track) in self._open:
@@ -203,7 +246,7 @@ class TrackerHost(Actor):
             self._open[camera, opened.track] = _Open(passage, camera, opened.track, opened.stream_ns)
         if faces is not None:
             self._count(camera, update, faces)
-            await self._ask_all(camera, update.wanted, faces)
+            await self._ask_all(camera, update.wanted, faces, measured)
         for ended in update.ended:
             book = self._book(camera, ended.track)
             del self._open[camera, ended.track]
@@ -231,19 +274,19 @@ class TrackerHost(Actor):
             if seen.gate is not None:
                 book.refused[seen.gate] += 1
 
-    async def _ask_all(self, camera: str, wanted: Sequence[Wanted], faces: Faces) -> None:
+    async def _ask_all(self, camera: str, wanted: Sequence[Wanted], faces: Faces, measured: Measured) -> None:
         tally = self._tallies[camera]
         unsent = deque(wanted)
         try:
             while unsent:
                 book = self._book(camera, unsent[0].track)
                 tally.over_gate += not book.probes
-                await self._ask(book, unsent.popleft(), faces)
+                await self._ask(book, unsent.popleft(), faces, measured)
         except BaseException as error:
             tally.unsent["crashed" if isinstance(error, Exception) else "stopped"] += len(unsent)
             raise
 
-    async def _ask(self, book: _Open, wanted: Wanted, faces: Faces) -> None:
+    async def _ask(self, book: _Open, wanted: Wanted, faces: Faces, measured: Measured) -> None:
         book.last_ns = faces.stream_ns
         if book.first_probe_ns is None:
             book.first_probe_ns = faces.stream_ns - book.began_ns
@@ -261,10 +304,15 @@ class TrackerHost(Actor):
             decoded_at_ns=faces.decoded_at_ns,
         )
         book.probes += 1
+        if measured:
+            values = measured[wanted.face]
+            book.conditions = values if book.conditions is None else book.conditions + values
         self._probes += 1
         await self.emit(request)
 
     async def _end(self, book: _Open, why: str, ended_ns: int, frames: int, gated: str | None) -> None:
+        if book.conditions is not None:
+            self._conditions.add(book.camera, book.conditions / book.probes)
         await self.emit(
             Passage(
                 passage=book.passage,
@@ -287,7 +335,7 @@ class TrackerHost(Actor):
         for camera, tracker in self._trackers.items():
             try:
                 update = await self._lane.run(tracker.finish, deadline_s=self._deadline_s)
-                await self._take(camera, update, None)
+                await self._take(camera, update, None, {})
             except Exception as error:  # noqa: BLE001  (one camera's tracker must not cut short the others' passages)
                 failure = failure or error
         if failure is not None:
@@ -322,6 +370,7 @@ class TrackerHost(Actor):
             open=len(self._open) + len(self._cut_short),
             probes=self._probes,
             cameras={name: tally.facts() for name, tally in self._tallies.items()},
+            conditions=self._conditions.facts(),
             call_ms=self._durations.quantiles(),
         )
 

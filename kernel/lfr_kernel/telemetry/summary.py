@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lfr_kernel.messages import Alert
     from lfr_kernel.runtime import ActorStatistics, LaneStatistics, SystemStatistics
     from lfr_kernel.stages.camera import CameraFacts
+    from lfr_kernel.stages.conditions import CameraConditions
     from lfr_kernel.stages.desk import DeskFacts
     from lfr_kernel.stages.detector import DetectorFacts
     from lfr_kernel.stages.embedder import EmbedderFacts
@@ -160,7 +161,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     authority: AuthoritySummary | None
     """None for a permit that is built in."""
     basis: Basis
-    """What the threshold rests on."""
+    """What the threshold rests on: now, while it runs; once it has ended, with every departure that there was."""
     began_at: str
     """When its actors started, UTC."""
     ended: str
@@ -182,6 +183,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     models: Mapping[str, ModelSummary]
     """By stage."""
     cameras: Mapping[str, CameraFacts]
+    conditions: Mapping[str, CameraConditions]
+    """By camera, where the cited report says in which conditions it tested: how faces were seen there."""
     sinks: Mapping[str, SinkFacts]
     index: IndexFacts
     retention: RetentionFacts
@@ -301,6 +304,7 @@ def summarise(
         watchlist=watchlist,
         models=dict(models),
         cameras={camera.name: camera for camera in facts.cameras},
+        conditions=facts.tracker.conditions,
         sinks={sink.name: sink for sink in facts.sinks},
         index=facts.index,
         retention=facts.retention,

@@ -9,6 +9,7 @@ import pytest
 
 from governance.deployment.support import HOUR, set_clock
 from governance.lists.support import DIMENSION, MODEL, a_row, a_template
+from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.register import end, extended, recall
 from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, WRITE_S, Warden
@@ -71,6 +72,7 @@ class Watch:
             governed.listed,
             lane or InlineLane(),
             tally=lambda: Tally(seen=4, alerts=1),
+            basis=lambda: NO_REPORT,
             stop=self.stopped.append,
             log=lambda event, **facts: self.logged.append((event, facts)),
         )

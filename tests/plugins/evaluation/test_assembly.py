@@ -55,6 +55,30 @@ def test_everybody_stays_in_every_denominator(report: Report) -> None:
     assert sum(report.histogram.nonmated) + report.histogram.unsearched_nonmated == 200
 
 
+def test_conditions_are_of_passages_with_faces_that_were_used_and_a_passage_is_the_mean_of_its_faces() -> None:
+    inputs = made_up(listed=10, mated=10, nonmated=30, photographs=2)
+    passing = [number for number, row in enumerate(inputs.photographs) if not row.is_listed]
+    width, sharp = np.full(len(inputs.photographs), 900.0), np.full(len(inputs.photographs), 0.8)
+    for place, number in enumerate(passing):
+        width[number] = 70 + place // 2 + (30 if place % 2 else -30)  # far away, then near
+    sharp[passing[:2]] = 0.0  # both photographs of the first, blurred beyond use
+    width[passing[3]], sharp[passing[3]] = 5_000, 0.0
+    inputs = changed(inputs, qualities=good_qualities(len(width), width_px=width, sharpness=sharp))
+    found = assemble(inputs).report.covers.conditions
+    assert found is not None
+    assert found.passages == 39
+    assert (found.highlight.p5, found.highlight.p95) == (200, 200)
+    assert (found.sharpness.p5, found.sharpness.p95) == (0.8, 0.8)
+    # The second of forty is its one photograph that was used.
+    assert (found.face_px.p5, found.face_px.p95) == (70 + 1 - 30, 70 + 39)
+
+
+def test_too_few_passages_say_nothing_of_conditions() -> None:
+    few = assemble(made_up(listed=5, mated=5, nonmated=14, photographs=1)).report
+    assert few.covers.conditions is None
+    assert assemble(made_up(listed=5, mated=5, nonmated=15, photographs=1)).report.covers.conditions is not None
+
+
 def test_what_is_lost_is_told_and_adds_up() -> None:
     inputs = made_up(listed=10, mated=10, nonmated=60, photographs=3)
     sharp, faces = np.full(len(inputs.photographs), 0.8), np.ones(len(inputs.photographs), np.int64)

@@ -116,6 +116,18 @@ def test_a_passage_has_the_faces_that_the_tracker_wanted_in_their_order(studio: 
     np.testing.assert_allclose(walk.faces.weights, [0.9, 0.8, 0.7, 0.6], atol=1e-6)
 
 
+def test_a_passage_was_seen_in_the_mean_of_the_conditions_of_all_faces_that_were_asked_for(studio: Studio) -> None:
+    studio.tracker = lambda: FakeTracker(every=1, max_probes=40)
+    near = FakeFace(x=24, y=4, size=64, colour=RED)
+    path = studio.clip("a.mp4", [*show(red(), pictures=3), *show(near, pictures=1), *show(blue(40), pictures=1)])
+    walk = only(studio.walk([row(path, "ada", 0.0, 1.0)]))
+    assert len(walk.faces.weights) == 4  # the last one disagreed; a run measures before it can know
+    reddish, bluish = (0.299 * one[0] + 0.587 * one[1] + 0.114 * one[2] for one in (RED, BLUE))
+    np.testing.assert_allclose(walk.conditions[:2], [(4 * 32 + 64) / 5, (4 * reddish + bluish) / 5], rtol=1e-5)
+    nobody = only(studio.walk([row(studio.clip("b.mp4", show()), "bob", 0.0, 1.0)]))
+    assert nobody.conditions is None
+
+
 def test_times_are_counted_from_the_first_picture_whatever_its_time_stamp(studio: Studio) -> None:
     path = studio.clip("a.mp4", [*show(red()), *show(pictures=60), *show(blue(), pictures=20)])
     rows = [row(path, "ada", 0.0, 0.36), row(path, "bob", 2.8, 3.56, line=3)]
@@ -428,6 +440,7 @@ def painted_track(number: int, start_s: float, end_s: float) -> Track:
         weights=(1.0,),
         outliers=0,
         gates={},
+        conditions=b"",
     )
 
 

@@ -141,6 +141,11 @@ def test_its_figures_are_of_everybody(ran: Ran) -> None:
     assert report["recommendation"]["fpir"]["n"] == NONMATED
     assert report["covers"]["threshold"] == report["recommendation"]["threshold"]
     assert report["covers"]["listed"] == report["people"]["listed"]
+    conditions = report["covers"]["conditions"]
+    assert conditions["passages"] == LISTED + NONMATED
+    assert 40 < conditions["face_px"]["p5"] < conditions["face_px"]["p95"] < 250
+    assert 90 < conditions["highlight"]["p5"] < conditions["highlight"]["p95"] < 255
+    assert 0.2 < conditions["sharpness"]["p5"] < conditions["sharpness"]["p95"] < 1
     assert [one["group"] for one in report["groups"]] == ["initial"]
     assert report["groups"][0]["known"] == "by initial"
     assert report["descriptive"][0]["rank_one"]["value"] >= 0.9

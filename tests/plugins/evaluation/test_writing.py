@@ -192,6 +192,10 @@ def test_a_report_says_its_class_what_it_flatters_and_what_kind_each_figure_is(e
     assert f"threshold = {advice.threshold:.3f}" in text
     assert f'digest = "{"ab" * 32}"' in text
     assert "TPIR, of people with 2 good faces or more" in text
+    assert (
+        "| conditions | width 100 to 100 px; highlights 200 to 200 of 255; sharpness 0.80 to 0.80 (5 % of 240 passages "
+        "lie below each, 5 % above) |"
+    ) in text
     unsaid = msgspec.structs.replace(evaluated.report, data=msgspec.structs.replace(evaluated.report.data, flatters=()))
     assert "take every figure for better than the street" in prose(unsaid, "")
 

@@ -16,6 +16,7 @@ from lfr_kernel.runtime import Actor, ActorError, ActorStopped, CallAbandonedErr
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.deployment.governed import Governed, Look, Tally
     from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
     from lfr_kernel.runtime import Address, Lane
@@ -46,6 +47,7 @@ class Warden(Actor):
         lane: Lane,
         *,
         tally: Callable[[], Tally],
+        basis: Callable[[], Basis],
         stop: Callable[[str], None],
         log: Callable[..., None],
     ) -> None:
@@ -56,6 +58,7 @@ class Warden(Actor):
             listed: the list in memory.
             lane: the vault's own.
             tally: returns what was counted so far.
+            basis: returns what the threshold rests on, with every departure that there was so far.
             stop: begins to stop the run.
             log: gets an event and facts.
         """
@@ -76,6 +79,8 @@ class Warden(Actor):
         self._listed = listed
         self._lane = lane
         self._tally = tally
+        self._basis = basis
+        self._noted = basis()
         self._stop = stop
         self._log = log
 
@@ -130,6 +135,10 @@ class Warden(Actor):
                 f"what holds up its disk, then start again ({error})"
             ) from error
         self.remaining_s = look.remaining_s
+        is_going_on = look.standing is Standing.IN_FORCE and not look.is_ending
+        if is_going_on and (basis := self._basis()) != self._noted:
+            await self._lane.run(self._governed.note_basis, basis, deadline_s=WRITE_S)
+            self._noted = basis
         if look.is_suspended != self.is_suspended:
             self.is_suspended = look.is_suspended
             more = {"to_resume": f"lfr-kernel alerts resume {look.deployment}"} if look.is_suspended else {}

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lfr_kernel import __version__
-from lfr_kernel.api import Coverage, gated, most_looks, recognition_settings, resemblances
+from lfr_kernel.api import Coverage, conditions_of, gated, most_looks, recognition_settings, resemblances
 from lfr_plugins.lab.evaluation.clips import walks_of
 from lfr_plugins.lab.evaluation.comparing import ScoreTable, compare, facts_of, try_choices
 from lfr_plugins.lab.evaluation.equity import group_figures
@@ -121,6 +121,9 @@ def assemble(inputs: Inputs, *, against: Path | None = None, with_choices: bool 
         target_fpir=inputs.target,
         threshold=advice.threshold,
         settings=recognition_settings(inputs.profile),
+        conditions=conditions_of(
+            [walk.conditions.tolist() for walk in (*sides.mated, *sides.nonmated) if walk.conditions is not None]
+        ),
     )
     report = Report(
         lfr_kernel=__version__,

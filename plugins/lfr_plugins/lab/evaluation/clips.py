@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NEVER_DETECTED", "Walked", "walks_of", "watch_clips"]
 
-VERSION = "2"
+VERSION = "3"
 """Rises when what is kept of a clip changes: what older versions have stored is then not asked for."""
 NEVER_DETECTED = "never_detected"
 _NEVER_ASKED = "never_asked"
@@ -168,7 +168,9 @@ def _spelled(rows: Sequence[Row]) -> str:
 def _without_strangers(watched: Watched, rows: Sequence[Row]) -> Watched:
     """Drop the templates of whoever is in no line of the ground truth."""
     tracks = (
-        track if _owner(track, rows) is not None else replace(track, plain=b"", mirrored=b"", weights=())
+        track
+        if _owner(track, rows) is not None
+        else replace(track, plain=b"", mirrored=b"", weights=(), conditions=b"")
         for track in watched.tracks
     )
     return replace(watched, tracks=tuple(tracks))
@@ -257,6 +259,7 @@ def _shared(track: Track, row: Row) -> int:
 def _walk(row: Row, tracks: Sequence[Track], dimension: int, *, live_mirrored: bool) -> Walk:
     templates = [track.templates(dimension, mirrored=live_mirrored) for track in tracks]
     weights = [weight for track in tracks for weight in track.weights]
+    conditions = np.concatenate([np.zeros((0, 3)), *(track.seen_in() for track in tracks)])
     lost = None
     if not weights:
         gates: Counter[str] = sum((Counter(track.gates) for track in tracks), Counter())
@@ -270,4 +273,5 @@ def _walk(row: Row, tracks: Sequence[Track], dimension: int, *, live_mirrored: b
             weights=np.array(weights, np.float64),
         ),
         lost=lost,
+        conditions=conditions.mean(axis=0) if len(conditions) else None,
     )

@@ -31,6 +31,7 @@ from lfr_kernel.api import (
     mean_template,
     mirror,
     recognition_settings,
+    seen_conditions,
     similarity_transforms,
 )
 from lfr_plugins.cameras.av_camera import AvCamera
@@ -98,10 +99,16 @@ class Track(Struct, frozen=True, kw_only=True, eq=False):
     """Faces that were asked for and disagreed with the pool."""
     gates: Mapping[str, int]
     """Why faces were not asked for."""
+    conditions: bytes
+    """float64 [A, 3]: in which conditions the faces that were asked for were seen, as `seen_conditions` says."""
 
     def seen(self) -> NDArray[np.float64]:
         """Return `places` as an array."""
         return np.frombuffer(self.places, np.float64).reshape(-1, 3)
+
+    def seen_in(self) -> NDArray[np.float64]:
+        """Return `conditions` as an array."""
+        return np.frombuffer(self.conditions, np.float64).reshape(-1, 3)
 
     def templates(self, dimension: int, *, mirrored: bool) -> NDArray[np.float32]:
         """Return the templates, float32 [K, D]; averaged with those of the mirror images if so asked."""
@@ -198,7 +205,7 @@ def _reading(path: Path, call: Callable[[], Reading | None]) -> Reading | None:
 class _Followed:
     """One track, open or over: as a passage in the books of the tracker's host and of the index."""
 
-    __slots__ = ("gates", "mirrored", "outliers", "places", "plain", "pool", "weights")
+    __slots__ = ("conditions", "gates", "mirrored", "outliers", "places", "plain", "pool", "weights")
 
     def __init__(self, dimension: int) -> None:
         self.pool = Pool(dimension)
@@ -208,6 +215,7 @@ class _Followed:
         self.weights: list[float] = []
         self.outliers = 0
         self.gates: Counter[str] = Counter()
+        self.conditions: list[bytes] = []
 
     def track(self) -> Track:
         return Track(
@@ -217,6 +225,7 @@ class _Followed:
             weights=tuple(self.weights),
             outliers=self.outliers,
             gates=dict(self.gates.most_common()),
+            conditions=b"".join(self.conditions),
         )
 
 
@@ -252,7 +261,7 @@ class _Following:
                 self._all.append(followed)
             self._place(update, faces)
             if update.wanted:
-                self._pool(update.wanted, faces.crops.array)
+                self._pool(update.wanted, faces)
         finally:
             faces.erase()
         self._close(update)
@@ -276,13 +285,16 @@ class _Following:
             if seen.gate is not None:
                 self._of(seen.track).gates[seen.gate] += 1
 
-    def _pool(self, wanted: Sequence[Wanted], crops: NDArray[np.uint8]) -> None:
-        embedder, asked = self._stages.embedder, crops[[one.face for one in wanted]]
+    def _pool(self, wanted: Sequence[Wanted], faces: Faces) -> None:
+        numbers = [one.face for one in wanted]
+        embedder, asked = self._stages.embedder, faces.crops.array[numbers]
+        measured = seen_conditions(faces.boxes[numbers], asked)
         both = embed_crops(embedder, np.concatenate((asked, mirror(asked))), mirrored=False)
         plain, mirrored = both[: len(wanted)], both[len(wanted) :]
         pooled = _averaged(plain, mirrored) if self._stages.mirror_live else plain
         for number, one in enumerate(wanted):
             followed = self._of(one.track)
+            followed.conditions.append(measured[number].tobytes())
             added = followed.pool.add(pooled[number], one.quality)
             if added is Added.POOLED:
                 followed.plain.append(plain[number].tobytes())

@@ -91,9 +91,26 @@ def _head(report: Report, digest: str) -> Iterator[str]:
         ("detector", f"{plain(report.detector.model or report.detector.plugin)}, SHA-256 `{report.detector.sha256}`"),
         ("embedder", f"{plain(report.embedder.model or report.embedder.plugin)}, SHA-256 `{report.embedder.sha256}`"),
         ("lfr-kernel", plain(report.lfr_kernel)),
+        ("conditions", _conditions(report)),
     ]
     rows += [("data from", plain(data.source))] if data.source else []
     yield from table(("", ""), rows)
+
+
+def _conditions(report: Report) -> str:
+    """Say in which conditions faces were seen: a run compares its cameras with that."""
+    seen = report.covers.conditions
+    if seen is None:
+        return "too few passages to say in which light and from how far faces were seen"
+    spans = (
+        ("width {:.0f} to {:.0f} px", seen.face_px),
+        ("highlights {:.0f} to {:.0f} of 255", seen.highlight),
+        ("sharpness {:.2f} to {:.2f}", seen.sharpness),
+    )
+    return (
+        "; ".join(text.format(span.p5, span.p95) for text, span in spans)
+        + f" (5 % of {seen.passages} passages lie below each, 5 % above)"
+    )
 
 
 def _recommendation(report: Report, digest: str) -> Iterator[str]:

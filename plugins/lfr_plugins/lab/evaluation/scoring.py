@@ -69,6 +69,8 @@ class Walk(Struct, frozen=True, kw_only=True, eq=False):
     faces: Faces
     lost: str | None = None
     """Why nothing could be searched: `no_face`, `never_detected` (in a clip), or the most frequent gate."""
+    conditions: NDArray[np.float64] | None = None
+    """float64 [3]: in which conditions its faces were seen, the mean over those that were used; None without any."""
 
 
 class Gallery(Struct, frozen=True, kw_only=True, eq=False):
@@ -182,7 +184,7 @@ def enrol(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations
 def passages_of(photographs: Sequence[Row], numbers: Sequence[int], seen: Observations, recipe: Recipe) -> list[Walk]:
     """Return the passages that photographs make: those of one person and one value of the column `passage`."""
     closed = gated(seen.qualities, recipe.gates)
-    weights = seen.qualities.overall
+    weights, conditions = seen.qualities.overall, seen.qualities.conditions
     grouped: dict[tuple[str, str], list[int]] = {}
     for row, number in zip(photographs, numbers, strict=True):
         grouped.setdefault((row.identity, row.passage), []).append(number)
@@ -201,6 +203,7 @@ def passages_of(photographs: Sequence[Row], numbers: Sequence[int], seen: Observ
                     weights=weights[good],
                 ),
                 lost=None if good else max(reasons, key=reasons.count),
+                conditions=conditions[good].mean(axis=0) if good else None,
             )
         )
     return walks
