@@ -106,10 +106,11 @@ async def test_a_match_that_dies_is_erased() -> None:
 # ---- evidence -----------------------------------------------------------------------------------------------------
 
 
-async def stored(*crops: Biometric, number: int = 0) -> EvidenceStore:
+async def stored(*crops: Biometric) -> EvidenceStore:
     store = EvidenceStore(listed)
-    for place, crop in enumerate(crops, number):
-        assert await store.keep(an_alert(evidence=f"{place}", alerted_at_ns=10 * place), crop, 1)
+    for place, crop in enumerate(crops):
+        alert = msgspec.structs.replace(an_alert(), evidence=f"{place}", alerted_at_ns=10 * place)
+        assert await store.keep(alert, crop, 1)
     return store
 
 
