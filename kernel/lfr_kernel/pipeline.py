@@ -185,7 +185,15 @@ class Pipeline:
             return sink
 
         evidence = self._parts.evidence.show if section.evidence else withheld
-        return SinkHost(section.title, create, lane, evidence=evidence, log=self._parts.log)
+        return SinkHost(
+            section.title,
+            create,
+            lane,
+            evidence=evidence,
+            details=section.details,
+            pictures=section.evidence,
+            log=self._parts.log,
+        )
 
     def tally(self) -> Tally:
         """Return what was counted so far."""

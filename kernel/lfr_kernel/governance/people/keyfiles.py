@@ -50,9 +50,9 @@ class PublicKeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a key file says of itself in clear."""
 
-    holder: Literal["organisation", "person"]
+    holder: Literal["organisation", "person", "recipient"]
     name: Annotated[str, Meta(min_length=1)]
-    signing: Hex32
+    signing: Hex32 | None = None
     sealing: Hex32 | None = None
 
 
@@ -226,7 +226,7 @@ def open_key(path: Path, passphrase: str, holder: str, size: int) -> tuple[str, 
     Args:
         path: of the file.
         passphrase: that it is sealed under.
-        holder: `person` or `organisation`.
+        holder: `person`, `organisation` or `recipient`.
         size: of the secret, in bytes.
 
     Raises:
