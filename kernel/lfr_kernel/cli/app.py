@@ -20,6 +20,7 @@ from lfr_kernel.cli.org import org
 from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.recall import recall
+from lfr_kernel.cli.recipient import recipient
 from lfr_kernel.cli.run import Present, run_profile
 from lfr_kernel.cli.session import session
 from lfr_kernel.cli.watchlist import watchlist
@@ -143,7 +144,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
+for command in (audit, authorise, authority, check, installation, org, person, plugins, recipient, session, watchlist):
     cli.add_command(command)
 watchlist.add_command(recall)
 
