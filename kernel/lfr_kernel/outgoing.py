@@ -53,7 +53,9 @@ def protection_of(registry: Registry, plugin: str, options: Any) -> str | None:
     except Exception as error:
         raise PluginError(f"sink plugin {plugin!r} of {found.origin}: `protects` failed: {describe(error)}") from error
     if said is not None and (not isinstance(said, str) or not said.strip()):
-        raise PluginError(f"sink plugin {plugin!r} of {found.origin}: expected `protects` to return words, got {said!r}")
+        raise PluginError(
+            f"sink plugin {plugin!r} of {found.origin}: expected `protects` to return words, got {said!r}"
+        )
     return said
 
 

@@ -172,8 +172,8 @@ class SinkSection(OutletSection, frozen=True, forbid_unknown_fields=True, kw_onl
     evidence: Annotated[
         bool,
         Meta(
-            description="whether this sink may see probe and listed photograph; needs `details = true`. With the permit "
-            "`authority` only where they leave over TLS or sealed to a key"
+            description="whether this sink may see probe and listed photograph; needs `details = true`. With the "
+            "permit `authority` only where they leave over TLS or sealed to a key"
         ),
     ] = False
 
