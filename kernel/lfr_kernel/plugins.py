@@ -269,8 +269,8 @@ def _unfit(plugin: Any) -> str | None:
         return "expected a name of 1 to 32 lower-case letters, digits, - and _"
     if not callable(plugin.create):
         return f"expected `create` to be a function, got {plugin.create!r}"
-    if isinstance(plugin, SinkPlugin) and not callable(plugin.protects):
-        return f"expected `protects` to be a function, got {plugin.protects!r}"
+    if not callable(protects := getattr(plugin, "protects", _bare)):
+        return f"expected `protects` to be a function, got {protects!r}"
     if not isinstance(plugin.config, type) or not issubclass(plugin.config, Struct):
         return f"expected `config` to be a msgspec.Struct class, got {plugin.config!r}"
     try:

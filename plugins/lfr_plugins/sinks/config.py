@@ -36,8 +36,8 @@ class PicturesConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             title="64 hexadecimal digits",
             description="public key that each picture is sealed to before it is written, as `lfr-kernel recipient "
-            "show` prints it: ALERT.png.sealed, which only `lfr-kernel recipient open` with the private key makes a picture "
-            "again",
+            "show` prints it: ALERT.png.sealed, which only `lfr-kernel recipient open` with the private key makes a "
+            "picture again",
         ),
     ] = None
 

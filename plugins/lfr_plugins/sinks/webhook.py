@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ class WebhookSink:
         except httpx.TimeoutException as timeout:
             why = f"{self._place} did not answer in time ({type(timeout).__name__}); it is tried again"
             raise PassingError(why) from None
-        except httpx.HTTPError as failure:
+        except (httpx.HTTPError, OSError) as failure:  # errors of TLS after the handshake come as they are
             # Not as it is, nor as a cause: it may quote the address, or what the server said.
             raise PassingError(f"{self._place} cannot be reached: {_reason(failure)}; it is tried again") from None
         if error is not None:
@@ -158,8 +159,10 @@ def _reason(failure: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate does not hold: {cause.verify_message}"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return f"TLS: {cause.reason.replace('_', ' ').lower()}"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return type(failure).__name__
 

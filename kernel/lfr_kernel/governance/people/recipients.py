@@ -17,7 +17,7 @@ from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.keys.recipient import recipient_of
 from lfr_kernel.governance.keys.sealing import KEY_BYTES
 from lfr_kernel.governance.people.keyfiles import about_key, open_key, refuse_to_overwrite, suffixed, write_key
-from lfr_kernel.governance.people.statements import Hex32, Name
+from lfr_kernel.governance.people.statements import Hex32, Name  # noqa: TC001  (msgspec resolves the annotations)
 
 if TYPE_CHECKING:
     from pathlib import Path
