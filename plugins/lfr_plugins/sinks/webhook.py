@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,8 @@ def _reason(failure: BaseException) -> str:
             return f"its certificate does not hold: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return f"TLS: {cause.reason.replace('_', ' ').lower()}"
+        if isinstance(cause, socket.gaierror):
+            return "its name cannot be looked up"
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
