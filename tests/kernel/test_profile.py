@@ -577,17 +577,6 @@ details = {details}
 evidence = {evidence}
 options = {{ address = "{address}" }}
 """
-GOVERNED = (
-    GOOD.replace('"demo"', '"authority"').replace("images =", "file =")
-    + """
-[governance]
-vault = "vault"
-pack = "uk-met"
-start = "sealed"
-[[anchors]]
-plugin = "print"
-"""
-)
 
 
 def with_sink(
