@@ -7,7 +7,9 @@ evaluation report says of itself (`Coverage`, with `recognition_settings` and `m
 `Conditions`, which `conditions_of` makes of the `seen_conditions` of faces; `Basis` is how it is judged), what shows an
 anchor of the audit (`qr_of`), the mathematics of recognition (alignment, quality, embedding, pooling, vetting, the time
 line of a stream: what is measured must be what runs), the bare runtime (`Actor`, `Source`, `Consumes`, `Policy`,
-`Edge`, `System`), and what reads a TOML file with every mistake at once (`decode`, `Problem`, `suggest`).
+`Edge`, `System`), and what reads a TOML file with every mistake at once (`decode`, `Problem`, `suggest`). Sinks also
+get what seals a file to somebody's key (`recipient_of`, `fingerprint_of`, `seal_for`, and `header_of` with its
+`SealedHeader`).
 """
 
 from lfr_kernel.citation import most_looks, recognition_settings
@@ -19,8 +21,9 @@ from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.audit.anchors import AnchorSink, qr_of
 from lfr_kernel.governance.basis import Basis, Coverage
 from lfr_kernel.governance.conditions import Conditions, conditions_of
+from lfr_kernel.governance.keys.recipient import SealedHeader, fingerprint_of, header_of, recipient_of, seal_for
 from lfr_kernel.governance.vetting import Finding, outliers, pool_photographs, resemblances
-from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Outcome, Picture, Verdict
+from lfr_kernel.messages import Alert, Biometric, Faces, Frame, Notice, Outcome, Picture, Verdict
 from lfr_kernel.plugins import (
     API_VERSION,
     AnchorPlugin,
@@ -101,6 +104,7 @@ __all__ = [
     "LfrError",
     "Listener",
     "NoConfig",
+    "Notice",
     "Outcome",
     "Pace",
     "PassingError",
@@ -117,6 +121,7 @@ __all__ = [
     "Registry",
     "Retention",
     "RetentionPlugin",
+    "SealedHeader",
     "Seen",
     "Session",
     "SinkContext",
@@ -140,8 +145,10 @@ __all__ = [
     "embed_crops",
     "face_qualities",
     "find_photos",
+    "fingerprint_of",
     "funnel_tables",
     "gated",
+    "header_of",
     "hookimpl",
     "load_profile",
     "mean_template",
@@ -154,9 +161,11 @@ __all__ = [
     "qr_of",
     "read_photograph",
     "read_profile",
+    "recipient_of",
     "recognition_settings",
     "resemblances",
     "run_profile",
+    "seal_for",
     "seen_conditions",
     "similarity_transforms",
     "suggest",

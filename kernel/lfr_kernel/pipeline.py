@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from lfr_kernel.citation import most_looks
+from lfr_kernel.governance.alerts.delivery import OutboxHost
 from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.warden import Warden
@@ -222,8 +223,17 @@ class Pipeline:
             sink: AlertSink = self._parts.plugin("sink", section, context)
             return sink
 
-        evidence = self._parts.evidence.show if section.evidence else withheld
-        return SinkHost(section.title, create, lane, evidence=evidence, log=self._parts.log)
+        parts = self._parts
+        given: dict[str, Any] = {
+            "evidence": (self._keeper or parts.evidence).show if section.evidence else withheld,
+            "details": section.details,
+            "pictures": section.evidence,
+            "log": parts.log,
+        }
+        if parts.governed is None or parts.vault is None:
+            return SinkHost(section.title, create, lane, **given)
+        outbox = parts.governed.outbox(section.title)
+        return OutboxHost(section.title, create, lane, outbox=outbox, vault=parts.vault, **given)
 
     def tally(self) -> Tally:
         """Return what was counted so far."""

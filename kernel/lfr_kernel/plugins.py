@@ -63,6 +63,11 @@ class PluginError(PermanentError, ValueError):
     """A plugin cannot be used; the text names it, its distribution and version."""
 
 
+def _bare(_config: Any) -> str | None:
+    """Say of a sink that nothing protects what it delivers."""
+    return None
+
+
 class NoConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """For plugins that have nothing to configure."""
 
@@ -130,6 +135,10 @@ class SinkPlugin(Plugin, frozen=True, kw_only=True, eq=False):
 
     stage: ClassVar[str] = "sink"
     create: Callable[[Any, SinkContext], AlertSink]
+    protects: Callable[[Any], str | None] = _bare
+    """Returns, by its config, what protects on their way the pictures that it delivers, in words that go on after
+    "details and pictures, ": `over TLS`, `sealed to key 3f2a…`. None: nothing does, and with the permit `authority` it
+    may not be given any. Called when a profile is read; must be quick and open nothing."""
 
 
 class AnchorPlugin(Plugin, frozen=True, kw_only=True, eq=False):
@@ -260,6 +269,8 @@ def _unfit(plugin: Any) -> str | None:
         return "expected a name of 1 to 32 lower-case letters, digits, - and _"
     if not callable(plugin.create):
         return f"expected `create` to be a function, got {plugin.create!r}"
+    if not callable(protects := getattr(plugin, "protects", _bare)):
+        return f"expected `protects` to be a function, got {protects!r}"
     if not isinstance(plugin.config, type) or not issubclass(plugin.config, Struct):
         return f"expected `config` to be a msgspec.Struct class, got {plugin.config!r}"
     try:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lfr_kernel.decoding import Problem, decode, join_path, shown, suggest
+from lfr_kernel.outgoing import bare_pictures
 from lfr_kernel.placeholders import fill_in
+from lfr_kernel.plugins import PluginError
 from lfr_kernel.redaction import Redactor
 from lfr_kernel.runtime import PermanentError
 from lfr_kernel.sections import (
@@ -129,6 +131,7 @@ def parse_profile(data: dict[str, Any], registry: Registry, *, source: str, here
     problems += verify_names(data)
     problems += verify_basis(data)
     problems += verify_governance(data)
+    problems += verify_sinks(data, registry, options)
     # A text that could not be filled in is one mistake, not two.
     known = {problem.path for problem in unfilled}
     problems = unfilled + [problem for problem in problems if problem.path not in known]
@@ -275,4 +278,25 @@ def verify_governance(data: dict[str, Any]) -> list[Problem]:
         if other in given:
             why = "an authority takes a sealed list only" if is_governed else 'a sealed list needs permit = "authority"'
             problems.append(Problem(f"watchlist.{other}", f"expected nothing here: {why}"))
+    return problems
+
+
+def verify_sinks(data: dict[str, Any], registry: Registry, options: dict[str, tuple[str, Any]]) -> list[Problem]:
+    """Pictures leave with details only and, under an authority, only where something protects them on their way."""
+    problems = []
+    for path, table in _tables(data, "sinks"):
+        if table.get("evidence") is not True:
+            continue
+        where = f"{path}.evidence"
+        if table.get("details", False) is False:
+            problems.append(
+                Problem(where, "expected details = true with it: whoever sees both faces is told who it may be, too")
+            )
+        name, config = options.get(path, ("", None))
+        if data.get("permit") == "authority" and config is not None:
+            try:
+                why = bare_pictures(registry, name, config)
+            except PluginError as error:
+                why = str(error)
+            problems += [Problem(where, why)] if why else []
     return problems

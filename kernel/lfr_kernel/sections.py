@@ -162,7 +162,20 @@ class AnchorSection(OutletSection, frozen=True, forbid_unknown_fields=True, kw_o
 class SinkSection(OutletSection, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[sinks]]`: where alerts go."""
 
-    evidence: Annotated[bool, Meta(description="whether this sink may see probe and listed photograph")] = False
+    details: Annotated[
+        bool,
+        Meta(
+            description="more than id, camera, time and state leaves: person, similarity, quality and all else that an "
+            "alert says"
+        ),
+    ] = False
+    evidence: Annotated[
+        bool,
+        Meta(
+            description="whether this sink may see probe and listed photograph; needs `details = true`. With the "
+            "permit `authority` only where they leave over TLS or sealed to a key"
+        ),
+    ] = False
 
 
 class RuntimeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -26,6 +26,7 @@ from lfr_kernel.governance.rules import load_pack
 from lfr_kernel.memory import harden, limit_arenas
 from lfr_kernel.messages import Biometric
 from lfr_kernel.models import Models
+from lfr_kernel.outgoing import expect_protected
 from lfr_kernel.pipeline import Parts, Pipeline
 from lfr_kernel.plugins import PluginError
 from lfr_kernel.runtime import LfrError, SystemClock, ThreadLane, describe
@@ -135,8 +136,9 @@ class Session:
         """Ask for the permit, and return the pace of each camera. Opens nothing.
 
         Raises:
-            PermitRefusedError: the system may not capture.
+            PermitRefusedError: the system may not capture, or pictures would leave it that nothing protects.
         """
+        expect_protected(self.profile, self._registry)
         paces = {}
         for section in self.profile.cameras:
             camera: Camera = self._plugin("camera", section)

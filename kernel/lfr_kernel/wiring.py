@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from lfr_kernel.governance.alerts.delivery import OutboxHost
 from lfr_kernel.governance.deployment.anchoring import AnchorHost
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import Edge, Overflow, PermanentError
@@ -72,7 +73,14 @@ def nodes_of(profile: Profile, paces: Mapping[str, str]) -> list[Node]:
         Node(name="embedder", kind=EmbedderHost, lane="compute"),
         Node(name="index", kind=IndexHost, lane="index"),
         Node(name="desk", kind=AlertDesk, lane="-"),
-        *(Node(name=f"sink:{sink.title}", kind=SinkHost, lane=f"sink:{sink.title}") for sink in profile.sinks),
+        *(
+            Node(
+                name=f"sink:{sink.title}",
+                kind=OutboxHost if profile.governance else SinkHost,
+                lane=f"sink:{sink.title}",
+            )
+            for sink in profile.sinks
+        ),
         Node(name="record", kind=Record, lane="-"),
         Node(name="retention", kind=RetentionHost, lane="-"),
         *(_governance() if profile.governance else ()),

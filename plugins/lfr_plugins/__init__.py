@@ -25,7 +25,7 @@ from lfr_plugins.cameras.config import AvConfig, ImagesConfig
 from lfr_plugins.detectors.config import OnnxDetectorConfig
 from lfr_plugins.embedders.config import OnnxEmbedderConfig
 from lfr_plugins.retention.config import DurationsConfig
-from lfr_plugins.sinks.config import JsonlConfig, PicturesConfig
+from lfr_plugins.sinks.config import JsonlConfig, PicturesConfig, WebhookConfig
 from lfr_plugins.trackers.config import PassageConfig
 
 if TYPE_CHECKING:
@@ -120,6 +120,16 @@ def _pictures(config: PicturesConfig, context: SinkContext) -> AlertSink:
     from lfr_plugins.sinks.pictures import PicturesSink  # noqa: PLC0415
 
     return PicturesSink(config, context)
+
+
+def _webhook(config: WebhookConfig, context: SinkContext) -> AlertSink:
+    from lfr_plugins.sinks.webhook import WebhookSink  # noqa: PLC0415
+
+    return WebhookSink(config, context)
+
+
+def _protection(config: PicturesConfig | WebhookConfig) -> str | None:
+    return config.protection
 
 
 def _file_anchors(config: FileAnchorConfig) -> AnchorSink:
@@ -223,6 +233,15 @@ def lfr_plugins() -> Sequence[Plugin]:
             summary="a PNG of each alert: probe and listed photograph side by side (needs evidence = true)",
             config=PicturesConfig,
             create=_pictures,
+            protects=_protection,
+        ),
+        SinkPlugin(
+            name="webhook",
+            api=API_VERSION,
+            summary="alerts posted to a server as JSON over HTTPS; with evidence = true their pictures, too",
+            config=WebhookConfig,
+            create=_webhook,
+            protects=_protection,
         ),
         AnchorPlugin(
             name="file",

@@ -138,6 +138,7 @@ options = { min_sharpness = 0 }
 
 [[sinks]]
 plugin = "loudest"
+details = true
 options = { path = "${here}/loudest.json" }
 """
 

@@ -90,6 +90,7 @@ options = { path = "anchors.txt" }
 
 [[sinks]]
 plugin = "jsonl"
+details = true
 options = { path = "alerts.jsonl" }
 """
 AUTHORITY = """

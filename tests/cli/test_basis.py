@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SINKS = """
 [[sinks]]
 plugin = "jsonl"
+details = true
 options = { path = "${here}/alerts.jsonl" }
 """
 
@@ -58,7 +59,7 @@ def _digest_of(registry: Registry, stage: str, section: Any) -> str:
 def kept(board: Any) -> dict[str, Any]:
     """The one alert that the file holds."""
     (line,) = (board.folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
-    alert: dict[str, Any] = json.loads(line)
+    alert: dict[str, Any] = json.loads(line)["alert"]
     return alert
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from lfr_kernel.api import Alert
+from lfr_kernel.api import Notice
 from lfr_plugins.lab.evaluation.bluelist import BlueListError, BlueListReport, blue_list_report, read_blue_list
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SINK = """
 [[sinks]]
 plugin = "jsonl"
+details = true
 options = { path = "${here}/alerts.jsonl" }
 """
 
@@ -36,7 +37,8 @@ def test_a_run_is_evaluated_from_what_it_leaves(board: Any, lfr: Callable[..., A
     plan.write_text("\n".join(lines), encoding="utf-8")
     alerts = board.folder / "alerts.jsonl"
     report = blue_list_report(read_blue_list(plan, alerts, second))
-    raised = [msgspec.json.decode(line, type=Alert) for line in alerts.read_bytes().splitlines()]
+    lines = [msgspec.json.decode(line, type=Notice) for line in alerts.read_bytes().splitlines()]
+    raised = [one.alert for one in lines if one.alert is not None]
     assert len(raised) == 2  # one of each run, in one file
     summary = msgspec.json.decode(second.read_bytes())
     assert [(one.identity, one.is_found) for one in report.people] == [("board", True), ("nobody", False)]

@@ -24,6 +24,7 @@ def test_a_good_profile(lfr: Callable[..., Any], board: Any) -> None:
     assert result.out.splitlines() == [
         "   profile  board: cameras 1, sinks 1",
         f"    permit  {_permit(result.out)}",
+        "      sink  loudest: details",
         " watchlist  people 1, photographs 1, threshold 0.62",
         "     basis  NO REPORT, the threshold rests on no evidence",
         "            the profile cites no evaluation report: see [basis]",

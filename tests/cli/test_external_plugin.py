@@ -116,6 +116,7 @@ plugin = "thumbnail"
 options = { min_sharpness = 0 }
 [[sinks]]
 plugin = "loudest"
+details = true
 options = { path = "${here}/loudest.json" }
 """
 PHOTOGRAPH = """

@@ -58,6 +58,7 @@ plugin = "file"
 options = { path = "anchors.txt" }
 [[sinks]]
 plugin = "jsonl"
+details = true
 options = { path = "alerts.jsonl" }
 """
 AUTHORITY = """

@@ -19,6 +19,7 @@ from lfr_kernel.plugins import (
     Plugin,
     PluginError,
     Registry,
+    SinkPlugin,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ def detector(**changes: Any) -> DetectorPlugin:
         (
             detector(create=None),
             "detector plugin 'yolo' of lfr-yard 1.2: expected `create` to be a function, got None",
+        ),
+        (
+            SinkPlugin(name="post", api=API_VERSION, create=create, protects="over TLS"),  # type: ignore[arg-type]
+            "sink plugin 'post' of lfr-yard 1.2: expected `protects` to be a function, got 'over TLS'",
         ),
         (
             detector(config=dict),

@@ -17,6 +17,8 @@ from rich.pretty import pretty_repr
 
 from lfr_kernel.cli.settings import BEGIN, END, describe_config, settings_reference, toml_of, with_reference
 from lfr_kernel.decoding import describe_type, struct_of
+from lfr_kernel.governance.permit import PermitRefusedError
+from lfr_kernel.outgoing import expect_protected, outgoing_of
 from lfr_kernel.plugins import (
     API_VERSION,
     AnchorPlugin,
@@ -32,6 +34,7 @@ from lfr_kernel.plugins import (
     TrackerPlugin,
 )
 from lfr_kernel.profile import Profile, ProfileError, load_profile, parse_profile
+from lfr_kernel.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +59,12 @@ def _create(*_: Any) -> Any:
     raise AssertionError("a profile is checked without making anything")
 
 
+def _protection(config: PostConfig) -> str | None:
+    if config.address == "broken":
+        raise RuntimeError("it cannot say")
+    return f"sealed to {config.address}" if config.address != "nobody" else None
+
+
 @pytest.fixture
 def registry() -> Registry:
     common: dict[str, Any] = {"api": API_VERSION, "create": _create}
@@ -70,7 +79,10 @@ def registry() -> Registry:
         SinkPlugin(name="console", **common),
         AnchorPlugin(name="print", **common),
     ]
-    other = [SinkPlugin(name="post", config=PostConfig, **common)]
+    other = [
+        SinkPlugin(name="post", config=PostConfig, **common),
+        SinkPlugin(name="sealed", config=PostConfig, protects=_protection, **common),
+    ]
     return Registry(
         [Installed(plugin=one, distribution="lfr-kernel", version="0.1.0") for one in own]
         + [Installed(plugin=one, distribution="lfr-post", version="2.0") for one in other]
@@ -556,3 +568,77 @@ def test_the_profiles_in_the_tree_are_good(name: str, monkeypatch: pytest.Monkey
         monkeypatch.setenv(variable, "secret-" + variable)
     profile, _ = load_profile(path, Registry.discover())
     assert profile.name == path.stem
+
+
+SINK = """
+[[sinks]]
+plugin = "{plugin}"
+details = {details}
+evidence = {evidence}
+options = {{ address = "{address}" }}
+"""
+
+
+def with_sink(
+    text: str, plugin: str = "post", address: str = "nobody", *, details: bool = True, evidence: bool = True
+) -> str:
+    flags = {"details": str(details).lower(), "evidence": str(evidence).lower()}
+    return text + SINK.format(plugin=plugin, address=address, **flags)
+
+
+def test_by_default_a_sink_gets_neither_details_nor_pictures(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "yard.toml"
+    path.write_text(GOOD + '[[sinks]]\nplugin = "post"', encoding="utf-8")
+    (sink,) = load_profile(path, registry)[0].sinks
+    assert (sink.details, sink.evidence) == (False, False)
+    assert str(outgoing_of(sink, registry)) == "id, camera, time and state"
+
+
+def test_pictures_need_details(registry: Registry, tmp_path: Path) -> None:
+    assert check(with_sink(GOOD, details=False), registry, tmp_path) == (
+        "sinks[0].evidence: expected details = true with it: whoever sees both faces is told who it may be, too",
+    )
+
+
+def test_under_an_authority_pictures_leave_only_where_something_protects_them(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (problem,) = check(with_sink(GOVERNED), registry, tmp_path)
+    assert problem == (
+        'sinks[0].evidence: under permit = "authority" pictures leave only over TLS or sealed to a key, and nothing '
+        "protects what sink plugin 'post' of lfr-post 2.0 delivers with these options; set evidence = false, or "
+        "options that protect it: see `lfr-kernel plugins`"
+    )
+    assert check(with_sink(GOVERNED, "sealed"), registry, tmp_path) == (problem.replace("'post'", "'sealed'"),)
+    assert check(with_sink(GOVERNED, "sealed", "broken"), registry, tmp_path) == (
+        "sinks[0].evidence: sink plugin 'sealed' of lfr-post 2.0: `protects` failed: RuntimeError: it cannot say",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "is_bare"),
+    [
+        (with_sink(GOVERNED, "sealed", "eva"), "details and pictures, sealed to eva", False),
+        (with_sink(GOVERNED, evidence=False), "details", False),
+        (with_sink(GOVERNED, "sealed", "eva", details=False, evidence=False), "id, camera, time and state", False),
+        (with_sink(GOOD), "details and pictures, not protected on their way", True),
+    ],
+)
+def test_what_leaves_is_said(registry: Registry, tmp_path: Path, text: str, says: str, *, is_bare: bool) -> None:
+    path = tmp_path / "yard.toml"
+    path.write_text(text, encoding="utf-8")
+    profile, _ = load_profile(path, registry)
+    outgoing = outgoing_of(profile.sinks[0], registry)
+    assert str(outgoing).startswith(says)
+    assert outgoing.is_bare == is_bare
+    expect_protected(profile, registry)
+
+
+def test_a_run_looks_again_whatever_its_profile_was_read_by(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "yard.toml"
+    path.write_text(with_sink(GOVERNED, "sealed", "eva"), encoding="utf-8")
+    profile, _ = load_profile(path, registry)
+    bare = msgspec.structs.replace(profile.sinks[0], options=PostConfig())
+    session = Session(msgspec.structs.replace(profile, sinks=(bare,)), registry)
+    with pytest.raises(PermitRefusedError, match="sink 'sealed' would be given pictures: under permit"):
+        session.check_permit()

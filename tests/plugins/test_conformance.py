@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from lfr_kernel.plugins import Registry
 from lfr_kernel.testing.conformance import (
@@ -109,9 +110,10 @@ def lines_of(path: Path) -> int:
 
 
 @pytest.mark.anyio
-async def test_jsonl_sink(tmp_path: Path) -> None:
+@pytest.mark.parametrize("details", [True, False])
+async def test_jsonl_sink(tmp_path: Path, *, details: bool) -> None:
     path = tmp_path / "alerts.jsonl"
-    await check_sink(created("sink", "jsonl", {"path": str(path)}), delivered=partial(lines_of, path))
+    await check_sink(created("sink", "jsonl", {"path": str(path)}), delivered=partial(lines_of, path), details=details)
 
 
 @pytest.mark.anyio
@@ -121,13 +123,21 @@ async def test_pictures_sink(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_console_sink(capsys: pytest.CaptureFixture[str]) -> None:
-    await check_sink(created("sink", "console"))
+async def test_pictures_sink_that_seals(tmp_path: Path) -> None:
+    recipient = X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    create = created("sink", "pictures", {"folder": str(tmp_path), "recipient": recipient})
+    await check_sink(create, delivered=lambda: len(list(tmp_path.glob("*.png.sealed"))))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("details", [True, False])
+async def test_console_sink(capsys: pytest.CaptureFixture[str], *, details: bool) -> None:
+    await check_sink(created("sink", "console"), details=details)
     assert capsys.readouterr().err.count("ALERT") == 3
 
 
 def test_every_sink_has_a_test() -> None:
-    assert names("sink") == ["console", "jsonl", "pictures"]
+    assert names("sink") == ["console", "jsonl", "pictures", "webhook"]  # the last has its own file
 
 
 def test_the_fakes_keep_the_contracts_too() -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lfr_kernel.api import Alert
+    from lfr_kernel.api import Notice
     from lfr_kernel.messages import Faces
 
 FACES = (FakeFace(40, 30, 60, (200, 40, 40)), FakeFace(180, 60, 48, (40, 40, 200), confidence=0.7))
@@ -454,13 +454,13 @@ def test_broken_trackers(create: Callable[[], FakeTracker], text: str) -> None:
 
 
 class Doubling(ListSink):
-    async def deliver(self, alert: Alert) -> None:
-        self.delivered.append(alert)
+    async def deliver(self, notice: Notice) -> None:
+        self.delivered.append(notice)
 
 
 class Immortal(ListSink):
     async def expire(self, before_ns: int) -> int:
-        return sum(alert.alerted_at_ns < before_ns for alert in self.delivered)
+        return sum(notice.alerted_at_ns < before_ns for notice in self.delivered)
 
 
 class Impatient(ListSink):

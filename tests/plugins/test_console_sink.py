@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfr_kernel.api import Alert, Evidence, NoConfig, PermanentError, SinkContext
+from lfr_kernel.api import Alert, Evidence, NoConfig, Notice, PermanentError, SinkContext
+from lfr_kernel.stages.sink import notice_of
 from lfr_plugins.sinks.console import ConsoleSink, as_text
 
 if TYPE_CHECKING:
@@ -73,10 +74,14 @@ def alert(**fields: Any) -> Alert:
     return Alert(**usual | fields)
 
 
+def notice(**fields: Any) -> Notice:
+    return notice_of(alert(**fields), details=True)
+
+
 async def test_an_alert_is_four_plain_lines_where_there_is_no_terminal(
     sink: ConsoleSink, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await sink.deliver(alert())
+    await sink.deliver(notice())
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
@@ -87,8 +92,26 @@ async def test_an_alert_is_four_plain_lines_where_there_is_no_terminal(
     )
 
 
+async def test_without_details_it_says_that_there_is_an_alert_and_not_of_whom(
+    sink: ConsoleSink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await sink.deliver(notice_of(alert(), details=False))
+    assert capsys.readouterr().err == "14:00:00  ALERT  gate: 9f2c41d07be3a518, open\n          permit: demo\n"
+
+
+@pytest.mark.parametrize("details", [True, False])
+async def test_what_comes_too_late_to_act_on_says_so(
+    sink: ConsoleSink, capsys: pytest.CaptureFixture[str], *, details: bool
+) -> None:
+    await sink.deliver(notice_of(alert(), details=details, state="viewed", is_actionable=False))
+    err = capsys.readouterr().err
+    assert "not actionable: too late" in err
+    assert "9f2c41d07be3a518, viewed" in err
+    assert ("Ada" in err) == details
+
+
 def test_it_promises_neither_certainty_nor_percents() -> None:
-    text = as_text(alert(faces=1)).plain
+    text = as_text(notice(faces=1)).plain
     assert "1 face pooled" in text
     assert "%" not in text
     assert "confidence" not in text.lower()
@@ -96,24 +119,24 @@ def test_it_promises_neither_certainty_nor_percents() -> None:
 
 async def test_colours_on_a_terminal(sink: ConsoleSink, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    await sink.deliver(alert())
+    await sink.deliver(notice())
     assert "\x1b[1;33mALERT" in terminal.getvalue()
 
 
 async def test_no_color_is_respected(sink: ConsoleSink, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    await sink.deliver(alert())
+    await sink.deliver(notice())
     assert "33m" not in terminal.getvalue()
 
 
 async def test_long_lines_are_not_broken(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
-    await sink.deliver(alert(person="A very long reference " * 10))
+    await sink.deliver(notice(person="A very long reference " * 10))
     assert len(capsys.readouterr().err.splitlines()) == 4
 
 
 async def test_the_longest_basis_fits_80_columns(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
-    await sink.deliver(alert(basis="b" * 70))
+    await sink.deliver(notice(basis="b" * 70))
     line = capsys.readouterr().err.splitlines()[2]
     assert line.strip() == "b" * 70
     assert len(line) <= 80
@@ -121,7 +144,7 @@ async def test_the_longest_basis_fits_80_columns(sink: ConsoleSink, capsys: pyte
 
 async def test_names_cannot_steer_the_terminal(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
     await sink.deliver(
-        alert(
+        notice(
             person="[red]Ada\x1b[2J\nALERT  gate: may be Bob",
             camera="g\x07\u202eate",
             basis="\x1b[2J\nB",
@@ -137,8 +160,8 @@ async def test_names_cannot_steer_the_terminal(sink: ConsoleSink, capsys: pytest
 
 
 async def test_an_alert_is_printed_once(sink: ConsoleSink, capsys: pytest.CaptureFixture[str]) -> None:
-    await sink.deliver(alert())
-    await sink.deliver(alert())
+    await sink.deliver(notice())
+    await sink.deliver(notice())
     assert capsys.readouterr().err.count("ALERT") == 1
 
 
@@ -147,10 +170,10 @@ async def test_a_closed_terminal_gives_up(sink: ConsoleSink, monkeypatch: pytest
     gone.close()
     monkeypatch.setattr(sys, "stderr", gone)
     with pytest.raises(PermanentError, match="stderr is gone"):
-        await sink.deliver(alert())
+        await sink.deliver(notice())
 
 
 async def test_nothing_is_kept(sink: ConsoleSink) -> None:
-    await sink.deliver(alert())
+    await sink.deliver(notice())
     assert await sink.expire(NOON * 2) == 0
     await sink.close()

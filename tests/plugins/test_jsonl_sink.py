@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from lfr_kernel.api import Alert, Evidence, PassingError, PermanentError, SinkContext
+from lfr_kernel.api import Alert, Evidence, Notice, PassingError, PermanentError, SinkContext
+from lfr_kernel.stages.sink import notice_of
 from lfr_plugins.sinks.config import JsonlConfig
 from lfr_plugins.sinks.jsonl import JsonlSink, encode
 
@@ -60,6 +61,10 @@ def alert(number: int = 0, **fields: Any) -> Alert:
     return Alert(**usual | fields)
 
 
+def notice(number: int = 0, **fields: Any) -> Notice:
+    return notice_of(alert(number, **fields), details=True)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -76,22 +81,43 @@ def ids(path: Path) -> list[str]:
 async def test_one_line_an_alert_with_times_in_words(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "down" / "alerts.jsonl"
     writer = sink(path)
-    await writer.deliver(alert(1))
-    await writer.deliver(alert(2))
+    await writer.deliver(notice(1))
+    await writer.deliver(notice(2))
     await writer.close()
     first, second = (json.loads(line) for line in path.read_text().splitlines())
     assert first["id"] == "a1"
     assert second["id"] == "a2"
     assert first["captured_at"] == "2026-03-01T12:00:00.000000Z"
     assert first["alerted_at"] == "2026-03-01T12:00:01.250000Z"
-    assert first["similarity"] == 0.74
-    assert first["basis"] == "NO REPORT, the threshold rests on no evidence"
-    assert msgspec.json.decode(encode(alert(1)), type=Alert) == alert(1)
+    assert first["alert"]["similarity"] == 0.74
+    assert first["alert"]["basis"] == "NO REPORT, the threshold rests on no evidence"
+    assert msgspec.json.decode(encode(notice(1)), type=Notice) == notice(1)
+
+
+async def test_without_details_a_line_says_no_more_than_that_there_is_an_alert(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    late = notice_of(alert(1, act_by_ns=NOON + SECOND), details=False, state="viewed", is_actionable=False)
+    await sink(path).deliver(late)
+    assert json.loads(path.read_text()) == {
+        "type": "Notice",
+        "id": "a1",
+        "camera": "gate",
+        "captured_at_ns": NOON,
+        "captured_at": "2026-03-01T12:00:00.000000Z",
+        "alerted_at_ns": NOON + 1_250_000_000,
+        "alerted_at": "2026-03-01T12:00:01.250000Z",
+        "state": "viewed",
+        "act_by_ns": NOON + SECOND,
+        "act_by": "2026-03-01T12:00:01.000000Z",
+        "is_actionable": False,
+        "permit": "demo",
+    }
+    assert msgspec.json.decode(path.read_bytes(), type=Notice) == late
 
 
 async def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "kept" / "alerts.jsonl"
-    await sink(path).deliver(alert())
+    await sink(path).deliver(notice())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     path.chmod(0o644)
@@ -103,8 +129,8 @@ async def test_delivering_twice_writes_once(tmp_path: Path) -> None:
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
     for _ in range(2):
-        await writer.deliver(alert(1))
-    await sink(path).deliver(alert(1))
+        await writer.deliver(notice(1))
+    await sink(path).deliver(notice(1))
     assert ids(path) == ["a1"]
 
 
@@ -112,25 +138,25 @@ async def test_a_line_reaches_the_disk_before_it_counts(tmp_path: Path, monkeypa
     path = tmp_path / "alerts.jsonl"
     writer, synced = sink(path), []
     monkeypatch.setattr(os, "fsync", lambda _handle: synced.append(path.stat().st_size))
-    await writer.deliver(alert(1))
-    assert synced == [len(encode(alert(1)))]
+    await writer.deliver(notice(1))
+    assert synced == [len(encode(notice(1)))]
 
 
-@pytest.mark.parametrize("cut", [1, 20, len(b'{"type":"Alert",'), 100])
+@pytest.mark.parametrize("cut", [1, 20, len(b'{"type":"Notice",'), 100])
 async def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "alerts.jsonl"
-    path.write_bytes(encode(alert(1)) + encode(alert(2))[:cut])
+    path.write_bytes(encode(notice(1)) + encode(notice(2))[:cut])
     with capture_logs() as logs:
         writer = sink(path)
     assert [(log["event"], log["log_level"], log["bytes"]) for log in logs] == [("torn_line_cut", "warning", cut)]
     assert ids(path) == ["a1"]
-    await writer.deliver(alert(2))
+    await writer.deliver(notice(2))
     assert ids(path) == ["a1", "a2"]
 
 
 async def test_zeros_that_a_power_cut_left_are_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "alerts.jsonl"
-    path.write_bytes(encode(alert(1)) + bytes(300))
+    path.write_bytes(encode(notice(1)) + bytes(300))
     with capture_logs() as logs:
         sink(path)
     assert logs[0]["event"] == "torn_line_cut"
@@ -139,12 +165,12 @@ async def test_zeros_that_a_power_cut_left_are_cut_off(tmp_path: Path) -> None:
 
 async def test_a_line_that_only_lacks_its_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "alerts.jsonl"
-    path.write_bytes(encode(alert(1)) + encode(alert(2))[:-1])
+    path.write_bytes(encode(notice(1)) + encode(notice(2))[:-1])
     with capture_logs() as logs:
         writer = sink(path)
     assert [log["event"] for log in logs] == ["unfinished_line_completed"]
-    await writer.deliver(alert(2))
-    await writer.deliver(alert(3))
+    await writer.deliver(notice(2))
+    await writer.deliver(notice(3))
     assert ids(path) == ["a1", "a2", "a3"]
 
 
@@ -164,7 +190,7 @@ async def test_a_full_disk_leaves_whole_lines_and_is_tried_again(
 ) -> None:
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
-    await writer.deliver(alert(1))
+    await writer.deliver(notice(1))
     write, left = os.write, [25]
 
     def nearly_full(handle: int, data: bytes) -> int:
@@ -177,9 +203,9 @@ async def test_a_full_disk_leaves_whole_lines_and_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", nearly_full)
         with pytest.raises(PassingError, match="no space left"):
-            await writer.deliver(alert(2))
+            await writer.deliver(notice(2))
     assert ids(path) == ["a1"]
-    await writer.deliver(alert(2))
+    await writer.deliver(notice(2))
     assert ids(path) == ["a1", "a2"]
 
 
@@ -193,8 +219,8 @@ async def test_a_sync_that_fails_does_not_count(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", broken)
         with pytest.raises(PassingError, match="could not be written"):
-            await writer.deliver(alert(1))
-    await writer.deliver(alert(1))
+            await writer.deliver(notice(1))
+    await writer.deliver(notice(1))
     assert ids(path) == ["a1"]
 
 
@@ -217,15 +243,15 @@ async def test_a_path_without_rights_is_permanent(tmp_path: Path, monkeypatch: p
     with pytest.raises(PermanentError, match="give this user the right to, or name another path"):
         sink(path)
     with pytest.raises(PermanentError, match="give this user the right to, or name another path"):
-        await writer.deliver(alert(1))
+        await writer.deliver(notice(1))
 
 
 async def test_a_file_moved_away_by_log_rotation_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
-    await writer.deliver(alert(1))
+    await writer.deliver(notice(1))
     path.rename(tmp_path / "alerts.jsonl.1")
-    await writer.deliver(alert(2))
+    await writer.deliver(notice(2))
     assert ids(path) == ["a2"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -234,21 +260,21 @@ async def test_expiry_removes_older_alerts_and_only_those(tmp_path: Path) -> Non
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
     for number in range(4):
-        await writer.deliver(alert(number))
+        await writer.deliver(notice(number))
     kept = path.read_bytes().splitlines(keepends=True)[2:]
     assert await writer.expire(alert(2).alerted_at_ns) == 2
     assert path.read_bytes() == b"".join(kept)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert await writer.expire(alert(2).alerted_at_ns) == 0
     assert names(tmp_path) == ["alerts.jsonl"]
-    await writer.deliver(alert(4))
+    await writer.deliver(notice(4))
     assert ids(path) == ["a2", "a3", "a4"]
 
 
 async def test_expiry_without_anything_older_touches_nothing(tmp_path: Path) -> None:
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
-    await writer.deliver(alert(1))
+    await writer.deliver(notice(1))
     before = path.stat().st_mtime_ns, path.stat().st_ino
     assert await writer.expire(NOON) == 0
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
@@ -260,7 +286,7 @@ async def test_an_expiry_that_fails_leaves_the_file_as_it_was(tmp_path: Path, mo
     path = tmp_path / "alerts.jsonl"
     writer = sink(path)
     for number in range(3):
-        await writer.deliver(alert(number))
+        await writer.deliver(notice(number))
     before = path.read_bytes()
 
     def full(_handle: int, _data: bytes) -> int:
@@ -272,12 +298,12 @@ async def test_an_expiry_that_fails_leaves_the_file_as_it_was(tmp_path: Path, mo
             await writer.expire(alert(2).alerted_at_ns)
     assert path.read_bytes() == before
     assert names(tmp_path) == ["alerts.jsonl"]
-    await writer.deliver(alert(0))
+    await writer.deliver(notice(0))
     assert path.read_bytes() == before
 
 
 async def test_a_draft_that_a_crash_left_is_removed(tmp_path: Path) -> None:
     draft = tmp_path / ".alerts.jsonl.part"
-    draft.write_bytes(encode(alert(1)))
+    draft.write_bytes(encode(notice(1)))
     sink(tmp_path / "alerts.jsonl")
     assert not draft.exists()

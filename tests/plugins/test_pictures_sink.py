@@ -11,13 +11,27 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from lfr_kernel.api import Alert, Evidence, PassingError, PermanentError, SinkContext
+from lfr_kernel.api import (
+    Alert,
+    Evidence,
+    LfrError,
+    Notice,
+    PassingError,
+    PermanentError,
+    SinkContext,
+    fingerprint_of,
+    header_of,
+    seal_for,
+)
+from lfr_kernel.governance.keys.recipient import open_with
+from lfr_kernel.stages.sink import notice_of
 from lfr_plugins.sinks import comparison, pictures
 from lfr_plugins.sinks.comparison import draw
 from lfr_plugins.sinks.config import PicturesConfig
 from lfr_plugins.sinks.lettering import Lettering
-from lfr_plugins.sinks.pictures import PicturesSink, Stamp, file_name, read_stamp
+from lfr_plugins.sinks.pictures import PicturesSink, Stamp, file_name, read_stamp, sealed_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +80,10 @@ def alert(number: int = 0, **fields: Any) -> Alert:
     return Alert(**usual | fields)
 
 
+def notice(number: int = 0, **fields: Any) -> Notice:
+    return notice_of(alert(number, **fields), details=True)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -75,8 +93,20 @@ def only(folder: Path) -> Path:
     return path
 
 
+def context(evidence: Callable[[str], Evidence] = lambda _reference: EVIDENCE, *, pictures: bool = True) -> SinkContext:
+    return SinkContext(evidence=evidence, run_blocking=inline, details=True, pictures=pictures)
+
+
 def sink(folder: Path, evidence: Callable[[str], Evidence] = lambda _reference: EVIDENCE) -> PicturesSink:
-    return PicturesSink(PicturesConfig(folder=str(folder)), SinkContext(evidence=evidence, run_blocking=inline))
+    return PicturesSink(PicturesConfig(folder=str(folder)), context(evidence))
+
+
+KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = KEY.public_key().public_bytes_raw().hex()
+
+
+def sealing_sink(folder: Path) -> PicturesSink:
+    return PicturesSink(PicturesConfig(folder=str(folder), recipient=PUBLIC), context())
 
 
 async def test_one_png_an_alert(tmp_path: Path) -> None:
@@ -88,7 +118,7 @@ async def test_one_png_an_alert(tmp_path: Path) -> None:
         return EVIDENCE
 
     writer = sink(folder, evidence)
-    await writer.deliver(alert(3))
+    await writer.deliver(notice(3))
     await writer.close()
     path = only(folder)
     assert path.name == "gate-Ada-Lovelace-0000000000000003.png"
@@ -108,19 +138,69 @@ async def test_delivering_twice_draws_once(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(pictures, "draw", counted)
     writer = sink(tmp_path)
-    await writer.deliver(alert(1))
-    await writer.deliver(alert(1))
-    await sink(tmp_path).deliver(alert(1))
+    await writer.deliver(notice(1))
+    await writer.deliver(notice(1))
+    await sink(tmp_path).deliver(notice(1))
     assert drawn == [alert(1).id]
 
 
 async def test_a_sink_that_may_not_see_pictures_says_what_to_set(tmp_path: Path) -> None:
-    def withheld(_reference: str) -> Evidence:
-        raise PermissionError("withheld")
-
-    with pytest.raises(PermanentError, match="set evidence = true for this sink in the profile"):
-        await sink(tmp_path, withheld).deliver(alert())
+    with pytest.raises(PermanentError, match="set details = true and evidence = true for this sink in the profile"):
+        PicturesSink(PicturesConfig(folder=str(tmp_path / "alerts")), context(pictures=False))
     assert names(tmp_path) == []
+
+
+async def test_with_a_recipient_only_the_key_makes_a_picture_again(tmp_path: Path) -> None:
+    await sealing_sink(tmp_path).deliver(notice(3))
+    path = only(tmp_path)
+    assert path.name == "0000000000000003.png.sealed"
+    content = path.read_bytes()
+    assert b"Ada" not in content
+    assert b"PNG" not in content
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    header = header_of(content)
+    assert (header.purpose, header.recipient) == ("alert-picture", fingerprint_of(KEY.public_key()))
+    assert header.about == {"alert": alert(3).id, "alerted_at_ns": alert(3).alerted_at_ns}
+    decoded = cv2.imdecode(np.frombuffer(open_with(KEY, content, purpose="alert-picture"), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert np.array_equal(decoded[..., ::-1], draw(alert(3), EVIDENCE))
+    with pytest.raises(LfrError, match="sealed to key"):
+        open_with(X25519PrivateKey.generate(), content)
+
+
+async def test_a_sealed_picture_is_written_once_and_expires_like_any(tmp_path: Path) -> None:
+    await sink(tmp_path).deliver(notice(0))  # of a run before the profile named a recipient
+    writer = sealing_sink(tmp_path)
+    for number in (1, 2, 2, 3):
+        await writer.deliver(notice(number))
+    foreign = seal_for(KEY.public_key(), "export", b"an archive", {"alerted_at_ns": 0})
+    (tmp_path / "mine.png.sealed").write_bytes(foreign)
+    (tmp_path / "empty.png.sealed").write_bytes(b"")
+    assert read_stamp(tmp_path / sealed_name(alert(2))) == Stamp(alert(2).id, alert(2).alerted_at_ns)
+    assert await writer.expire(alert(2).alerted_at_ns) == 2
+    kept = [sealed_name(alert(2)), sealed_name(alert(3)), "empty.png.sealed", "mine.png.sealed"]
+    assert names(tmp_path) == sorted(kept)
+
+
+async def test_drafts_of_sealed_pictures_that_a_crash_left_are_removed(tmp_path: Path) -> None:
+    (tmp_path / f".{sealed_name(alert())}.part").write_bytes(b"half")
+    sealing_sink(tmp_path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "recipient", ["", "ab" * 31, "zz" * 32, "00" * 32], ids=["empty", "short", "no hex", "nobody's"]
+)
+def test_a_recipient_that_is_no_key_is_refused(recipient: str) -> None:
+    with pytest.raises(LfrError, match=r"expected an X25519 public key|is no key that somebody holds"):
+        PicturesConfig(folder="alerts", recipient=recipient)
+
+
+def test_only_a_recipient_protects_pictures_on_their_way() -> None:
+    assert PicturesConfig(folder="alerts").protection is None
+    assert PicturesConfig(folder="alerts", recipient=PUBLIC).protection == (
+        f"sealed to key {fingerprint_of(KEY.public_key())}"
+    )
 
 
 async def test_erased_pictures_are_given_up(tmp_path: Path) -> None:
@@ -128,7 +208,7 @@ async def test_erased_pictures_are_given_up(tmp_path: Path) -> None:
         raise KeyError(reference)
 
     with pytest.raises(PermanentError, match="have been erased already"):
-        await sink(tmp_path, erased).deliver(alert())
+        await sink(tmp_path, erased).deliver(notice())
 
 
 async def test_a_full_disk_leaves_no_part_and_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +222,9 @@ async def test_a_full_disk_leaves_no_part_and_is_tried_again(tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", nearly_full)
         with pytest.raises(PassingError, match="no space left"):
-            await writer.deliver(alert())
+            await writer.deliver(notice())
     assert names(tmp_path) == []
-    await writer.deliver(alert())
+    await writer.deliver(notice())
     assert names(tmp_path) == [file_name(alert())]
 
 
@@ -164,7 +244,7 @@ async def test_drafts_that_a_crash_left_are_removed(tmp_path: Path) -> None:
 async def test_expiry_deletes_older_pictures_and_nothing_else(tmp_path: Path) -> None:
     writer = sink(tmp_path)
     for number in range(4):
-        await writer.deliver(alert(number))
+        await writer.deliver(notice(number))
     (tmp_path / "holiday.png").write_bytes(cv2.imencode(".png", plain(RED, 8, 8))[1].tobytes())
     (tmp_path / "empty.png").write_bytes(b"")
     assert await writer.expire(alert(2).alerted_at_ns) == 2
@@ -175,7 +255,7 @@ async def test_expiry_deletes_older_pictures_and_nothing_else(tmp_path: Path) ->
 
 async def test_copying_and_renaming_do_not_make_a_picture_younger(tmp_path: Path) -> None:
     writer = sink(tmp_path)
-    await writer.deliver(alert(1))
+    await writer.deliver(notice(1))
     path = only(tmp_path)
     shutil.copyfile(path, tmp_path / "copy.png")
     path.rename(tmp_path / "other-name.png")
@@ -184,7 +264,7 @@ async def test_copying_and_renaming_do_not_make_a_picture_younger(tmp_path: Path
 
 
 async def test_the_stamp_says_which_alert_it_was(tmp_path: Path) -> None:
-    await sink(tmp_path).deliver(alert(5))
+    await sink(tmp_path).deliver(notice(5))
     path = only(tmp_path)
     assert read_stamp(path) == Stamp(alert=alert(5).id, alerted_at_ns=alert(5).alerted_at_ns)
 

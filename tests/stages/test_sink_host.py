@@ -6,10 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.stages.conftest import Feeder
 
-from lfr_kernel.messages import Alert, Expire
+from lfr_kernel.messages import Alert, Expire, Notice
 from lfr_kernel.runtime import (
     ActorError,
     AskTimeoutError,
@@ -23,8 +26,8 @@ from lfr_kernel.runtime import (
     ThreadLane,
 )
 from lfr_kernel.stages.desk import EvidenceWithheldError
-from lfr_kernel.stages.sink import SinkHost, SinkLimits
-from lfr_kernel.testing.fakes import Faults, ListSink, an_alert
+from lfr_kernel.stages.sink import SinkHost, SinkLimits, notice_of
+from lfr_kernel.testing.fakes import Faults, ListSink, a_notice, an_alert
 
 if TYPE_CHECKING:
     from tests.stages.conftest import HostFunction, TimedLane
@@ -43,7 +46,7 @@ def no_evidence(reference: str) -> Evidence:
 
 
 def hosted_sink(sink: Any, lane: TimedLane, name: str = "list", **more: Any) -> SinkHost:
-    settings = {"limits": STEADY, "evidence": no_evidence, **more}
+    settings = {"limits": STEADY, "evidence": no_evidence, "details": True, **more}
     return SinkHost(name, lambda _: sink, lane, **settings)
 
 
@@ -53,7 +56,7 @@ async def test_alerts_are_delivered_in_order(host: HostFunction, lane: TimedLane
     async with host(actor) as hosted:
         await hosted.send(*(an_alert(number) for number in range(5)))
         await hosted.finish()
-    assert sink.delivered == [an_alert(number) for number in range(5)]
+    assert sink.delivered == [a_notice(number) for number in range(5)]
     assert sink.closed == 1
     facts = actor.facts()
     assert (facts.delivered, facts.retries, facts.given_up, facts.last_error) == (5, 0, 0, None)
@@ -71,7 +74,7 @@ async def test_what_fails_is_tried_again_with_growing_waits_and_keeps_its_place(
         assert actor.facts().retries == 3
         assert actor.facts().last_error == "the broker is busy"
         await clock.advance(0.2)
-        assert sink.delivered == [an_alert(1), an_alert(2)]
+        assert sink.delivered == [a_notice(1), a_notice(2)]
 
 
 async def test_an_outage_of_a_whole_night_loses_nothing(
@@ -81,7 +84,7 @@ async def test_an_outage_of_a_whole_night_loses_nothing(
     async with host(hosted_sink(sink, lane), RestartPolicy(max_restarts=0)) as hosted:
         await hosted.send(an_alert())
         await clock.advance(1_200 * 30)
-        assert sink.delivered == [an_alert()]
+        assert sink.delivered == [a_notice()]
 
 
 async def test_what_can_never_be_delivered_is_given_up_and_named(host: HostFunction, lane: TimedLane) -> None:
@@ -90,12 +93,46 @@ async def test_what_can_never_be_delivered_is_given_up_and_named(host: HostFunct
     actor = hosted_sink(sink, lane, log=lambda event, **facts: logged.append((event, facts)))
     async with host(actor) as hosted:
         await hosted.send(*(an_alert(number) for number in range(3)))
-        assert sink.delivered == [an_alert(0), an_alert(2)]
+        assert sink.delivered == [a_notice(0), a_notice(2)]
         assert (actor.facts().delivered, actor.facts().given_up) == (2, 1)
         assert hosted.statistics.restarts == 0
     ((event, facts),) = logged
     assert event == "alert_given_up"
     assert facts == {"sink": "list", "alert": an_alert(1).id, "error": "the file is on a read-only disk"}
+
+
+async def test_without_details_no_more_leaves_than_that_there_is_an_alert(host: HostFunction, lane: TimedLane) -> None:
+    sink = ListSink()
+    async with host(hosted_sink(sink, lane, details=False)) as hosted:
+        await hosted.send(an_alert())
+    assert sink.delivered == [a_notice(details=False)]
+    text = msgspec.json.encode(sink.delivered).decode()
+    for withheld in (an_alert().person, an_alert().passage, str(an_alert().similarity), an_alert().model):
+        assert withheld not in text
+
+
+@given(details=st.booleans(), state=st.sampled_from(["open", "viewed", "dismissed"]), is_actionable=st.booleans())
+def test_a_notice_says_of_an_alert_what_a_sink_may_know(state: str, *, details: bool, is_actionable: bool) -> None:
+    alert = msgspec.structs.replace(an_alert(), act_by_ns=5)
+    notice = notice_of(alert, details=details, state=state, is_actionable=is_actionable)
+    assert (notice.state, notice.is_actionable, notice.act_by_ns) == (state, is_actionable, 5)
+    assert (notice.id, notice.camera, notice.permit) == (alert.id, alert.camera, alert.permit)
+    assert (notice.captured_at_ns, notice.alerted_at_ns) == (alert.captured_at_ns, alert.alerted_at_ns)
+    assert notice.alert == (alert if details else None)
+
+
+async def test_what_comes_late_is_delivered_and_says_that_nobody_can_act_on_it(
+    host: HostFunction, lane: TimedLane, clock: VirtualClock
+) -> None:
+    sink = ListSink(Faults({2: BUSY, 3: BUSY}))
+    act_by_ns = clock.utc_ns() + 1_000_000_000
+    async with host(hosted_sink(sink, lane)) as hosted:
+        for number in (1, 2):
+            await hosted.send(msgspec.structs.replace(an_alert(number), act_by_ns=act_by_ns))
+        await clock.advance(0.5 + 1 + 0.1)
+        assert [one.is_actionable for one in sink.delivered] == [True, False]
+        await hosted.send(an_alert(3))
+        assert sink.delivered[2].is_actionable  # nobody said by when
 
 
 class Curious(ListSink):
@@ -105,9 +142,10 @@ class Curious(ListSink):
         super().__init__()
         self._context = context
 
-    async def deliver(self, alert: Alert) -> None:
-        self._context.evidence(alert.evidence)
-        await self._context.run_blocking(partial(self.delivered.append, alert))
+    async def deliver(self, notice: Notice) -> None:
+        assert notice.alert is not None
+        self._context.evidence(notice.alert.evidence)
+        await self._context.run_blocking(partial(self.delivered.append, notice))
 
 
 async def test_evidence_that_is_withheld_gives_the_alert_up_with_the_reason(
@@ -116,7 +154,7 @@ async def test_evidence_that_is_withheld_gives_the_alert_up_with_the_reason(
     def withheld(_: str) -> Evidence:
         raise EvidenceWithheldError("sink 'curious' may not see pictures: set evidence = true for it in the profile")
 
-    actor = SinkHost("curious", Curious, lane, evidence=withheld)
+    actor = SinkHost("curious", Curious, lane, evidence=withheld, details=True)
     async with host(actor) as hosted:
         await hosted.send(an_alert())
         assert (actor.facts().delivered, actor.facts().given_up) == (0, 1)
@@ -128,11 +166,11 @@ class Hanging(ListSink):
 
     tries = 0
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, notice: Notice) -> None:
         self.tries += 1
         if self.tries == 1:
             await anyio.sleep_forever()
-        await super().deliver(alert)
+        await super().deliver(notice)
 
 
 async def test_a_try_that_hangs_is_cut_short_and_tried_again(
@@ -146,7 +184,7 @@ async def test_a_try_that_hangs_is_cut_short_and_tried_again(
         assert sink.delivered == []
         assert actor.facts().last_error == "sink 'list' did not take the alert within 10 s"
         await clock.advance(0.2)
-        assert sink.delivered == [an_alert()]
+        assert sink.delivered == [a_notice()]
 
 
 async def test_a_sink_that_is_stuck_holds_no_other_up(clock: VirtualClock, lane: TimedLane) -> None:
@@ -179,7 +217,7 @@ async def test_a_sink_expires_what_it_is_told_to_and_says_when_it_cannot(host: H
     async with host(hosted_sink(sink, lane)) as hosted:
         await hosted.send(an_alert(1), an_alert(2))
         assert (await hosted.ask(Expire(before_ns=an_alert(2).alerted_at_ns))).destroyed == 1
-        assert sink.delivered == [an_alert(2)]
+        assert sink.delivered == [a_notice(2)]
         with pytest.raises(ActorError, match="OSError: the disk is full"):
             await hosted.ask(Expire(before_ns=10**19))
         with pytest.raises(ActorError, match="does not understand int"):
@@ -209,7 +247,7 @@ async def test_the_context_lends_evidence_and_a_lane() -> None:
 
     clock = SystemClock()
     lane = ThreadLane("sink:curious", clock=clock)
-    actor = SinkHost("curious", create, lane, evidence=show)
+    actor = SinkHost("curious", create, lane, evidence=show, details=True, pictures=True)
     feeder = Feeder([Alert])
     feeder.give(an_alert())
     feeder.end()
@@ -217,7 +255,7 @@ async def test_the_context_lends_evidence_and_a_lane() -> None:
     with anyio.fail_after(5):
         await System([feeder, actor], [edge], lanes=[lane], clock=clock).run()
     assert shown == [an_alert().evidence]
-    assert made[0].delivered == [an_alert()]
+    assert made[0].delivered == [a_notice()]
 
 
 async def test_a_stuck_sink_cannot_expire_and_whoever_asks_is_told_in_time(

@@ -39,6 +39,7 @@ OWN: Mapping[str, str] = {
     "org": "Sign rosters, rule packs and installations, offline.",
     "person": "Make somebody's keys.",
     "plugins": "List what is installed, with its settings.",
+    "recipient": "Make a key that pictures are sealed to, and open them.",
     "session": "Start, hand over and end a shift.",
     "watchlist": "Build, review and verify governed watchlists.",
 }

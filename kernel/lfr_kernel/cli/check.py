@@ -24,6 +24,7 @@ from lfr_kernel.governance.permit import issue_builtin
 from lfr_kernel.governance.standing import Stage
 from lfr_kernel.governance.vault import Vault
 from lfr_kernel.models import SHOWN_DIGITS
+from lfr_kernel.outgoing import outgoing_of
 from lfr_kernel.planning import plan_of, vault_of
 from lfr_kernel.profile import load_profile
 from lfr_kernel.runtime import PassingError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.permit import PermitIssuer
     from lfr_kernel.plugins import Registry
-    from lfr_kernel.profile import CameraSection, EmbedderSection, Profile, StageSection
+    from lfr_kernel.profile import CameraSection, EmbedderSection, Profile, SinkSection, StageSection
     from lfr_kernel.redaction import Redactor
     from lfr_kernel.stages.camera import Camera, Pace, Reading
     from lfr_kernel.stages.detector import Detector
@@ -58,6 +59,8 @@ def check(ctx: click.Context, profile: str, *, graph: bool, live: bool) -> None:
     loaded, redactor = load_profile(Path(profile), registry)
     checks = _Checks(loaded, Path(profile), registry, redactor)
     paces: dict[str, Pace] | None = checks.look("permit", checks.permit)
+    for sink in loaded.sinks:
+        checks.look("sink", partial(checks.sink, sink))
     listed: int | None = checks.look("watchlist", checks.watchlist)
     if paces is not None:
         checks.look("graph", partial(checks.graph, paces, is_shown=graph))
@@ -106,6 +109,11 @@ class _Checks:
         paces = session.check_permit()
         self.say("permit", str(session.permit))
         return paces
+
+    def sink(self, section: SinkSection) -> None:
+        """Say what leaves by a sink, and how it is protected."""
+        outgoing = outgoing_of(section, self._registry)
+        self.say("sink", f"{section.title}: {printable(str(outgoing))}", "yellow" if outgoing.is_bare else "green")
 
     def watchlist(self) -> int:
         watchlist = self._profile.watchlist

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lfr_kernel.messages import Alert
+from lfr_kernel.messages import Alert, Notice
 from lfr_kernel.stages.detector import Detections
 from lfr_kernel.stages.index import Candidates
+from lfr_kernel.stages.sink import notice_of
 from lfr_kernel.stages.tracker import Seen, TrackEnded, TrackOpened, TrackUpdate, Wanted
 from lfr_kernel.testing._faults import Faults, Gate
 from lfr_kernel.testing._scenes import FakeCamera, FakeFace, FakePicture
@@ -44,6 +45,7 @@ __all__ = [
     "Gate",
     "ListSink",
     "NumpyIndex",
+    "a_notice",
     "an_alert",
     "digest_of",
 ]
@@ -84,6 +86,11 @@ def an_alert(number: int = 1) -> Alert:
         permit="test (no capture)",
         basis="NO REPORT, this is a test",
     )
+
+
+def a_notice(number: int = 1, *, details: bool = True) -> Notice:
+    """Return what a sink is given of `an_alert`."""
+    return notice_of(an_alert(number), details=details)
 
 
 class FakeDetector:
@@ -292,23 +299,23 @@ class NumpyIndex:
 
 
 class ListSink:
-    """Keeps alerts in `delivered`, each once. See `lfr_kernel.stages.sink.AlertSink`."""
+    """Keeps notices in `delivered`, each once. See `lfr_kernel.stages.sink.AlertSink`."""
 
     def __init__(self, faults: Faults | None = None) -> None:
-        """Make a sink; `faults` happen before the alert is taken, and must not block."""
-        self.delivered: list[Alert] = []
+        """Make a sink; `faults` happen before the notice is taken, and must not block."""
+        self.delivered: list[Notice] = []
         self.closed = 0
         self._faults = faults or Faults()
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, notice: Notice) -> None:
         """Keep it, unless it is kept already."""
         self._faults.strike()
-        if alert.id not in {kept.id for kept in self.delivered}:
-            self.delivered.append(alert)
+        if notice.id not in {kept.id for kept in self.delivered}:
+            self.delivered.append(notice)
 
     async def expire(self, before_ns: int) -> int:
-        """Forget the alerts raised before `before_ns`; return how many."""
-        kept = [alert for alert in self.delivered if alert.alerted_at_ns >= before_ns]
+        """Forget the notices of alerts raised before `before_ns`; return how many."""
+        kept = [notice for notice in self.delivered if notice.alerted_at_ns >= before_ns]
         count = len(self.delivered) - len(kept)
         self.delivered[:] = kept
         return count

@@ -11,18 +11,32 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.api import PermanentError
-from lfr_plugins.sinks.wording import local_clock, printable
+from lfr_plugins.sinks.wording import TOO_LATE, local_clock, printable
 
 if TYPE_CHECKING:
-    from lfr_kernel.api import Alert, NoConfig, SinkContext
+    from lfr_kernel.api import Alert, NoConfig, Notice, SinkContext
 
 __all__ = ["ConsoleSink", "as_text"]
 
 _REMEMBERED = 4096
 
 
-def as_text(alert: Alert) -> Text:
-    """Return an alert as four lines for a person to read."""
+def as_text(notice: Notice) -> Text:
+    """Return a notice as lines for a person to read: two, or four and who it may be where it has details."""
+    if notice.alert is not None:
+        return _detailed(notice, notice.alert)
+    time = local_clock(notice.alerted_at_ns)
+    return Text.assemble(
+        (time, "dim"),
+        "  ",
+        ("ALERT", "bold yellow"),
+        f"  {printable(notice.camera)}: {printable(notice.id)}, {printable(notice.state)}",
+        "" if notice.is_actionable else f"; {TOO_LATE}",
+        (f"\n{' ' * (len(time) + 2)}permit: {printable(notice.permit)}", "dim"),
+    )
+
+
+def _detailed(notice: Notice, alert: Alert) -> Text:
     faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
     time = local_clock(alert.alerted_at_ns)
     margin = " " * (len(time) + 2)
@@ -36,6 +50,8 @@ def as_text(alert: Alert) -> Text:
         (f"{alert.similarity:.2f}", "bold yellow"),
         f" (threshold {alert.threshold:.2f})\n",
         (f"{margin}{faces} pooled. A proposal: a person decides. Alert {printable(alert.id)}", "dim"),
+        "" if notice.state == "open" else f", {printable(notice.state)}",
+        "" if notice.is_actionable else (f"\n{margin}{TOO_LATE}", "bold"),
         f"\n{margin}{printable(alert.basis)}",
         (f"\n{margin}permit: {printable(alert.permit)}", "dim"),
     )
@@ -49,28 +65,28 @@ class ConsoleSink:
         self._context = context
         self._printed: deque[str] = deque(maxlen=_REMEMBERED)
 
-    async def deliver(self, alert: Alert) -> None:
-        """Print one alert, unless it has been.
+    async def deliver(self, notice: Notice) -> None:
+        """Print one notice, unless it has been.
 
         Raises:
             PermanentError: stderr is closed.
         """
-        if alert.id not in self._printed:
-            await self._context.run_blocking(partial(self._print, alert))
+        if notice.id not in self._printed:
+            await self._context.run_blocking(partial(self._print, notice))
 
-    def _print(self, alert: Alert) -> None:
+    def _print(self, notice: Notice) -> None:
         # Rich writes past a live status line that has taken sys.stderr over; plain writes scroll above the line.
         try:
             console = Console(stderr=True, highlight=False)
             with console.capture() as captured:
-                console.print(as_text(alert), soft_wrap=True)
+                console.print(as_text(notice), soft_wrap=True)
             sys.stderr.write(captured.get())
             sys.stderr.flush()
         except (OSError, ValueError) as error:
             raise PermanentError(
                 f"cannot print alerts, stderr is gone ({error}); use the sink jsonl where there is no terminal"
             ) from error
-        self._printed.append(alert.id)
+        self._printed.append(notice.id)
 
     async def expire(self, before_ns: int) -> int:
         """Nothing is kept."""

@@ -13,34 +13,31 @@ import structlog
 
 from lfr_kernel.api import PermanentError
 from lfr_plugins.sinks.durable import OWNER_ONLY, beside, explain, make_folder, sync_folder, write_all, write_whole
-from lfr_plugins.sinks.wording import iso_utc
+from lfr_plugins.sinks.wording import fields_of
 
 if TYPE_CHECKING:
-    from lfr_kernel.api import Alert, SinkContext
+    from lfr_kernel.api import Notice, SinkContext
     from lfr_plugins.sinks.config import JsonlConfig
 
 __all__ = ["JsonlSink", "encode"]
 
-_BEGINNING = b'{"type":"Alert",'
+_BEGINNING = b'{"type":"Notice",'
 
 
-class _Line(msgspec.Struct, frozen=True, tag="Alert"):
+class _Line(msgspec.Struct, frozen=True, tag="Notice"):
     """What the sink needs to know of a line that it wrote earlier."""
 
     id: str
     alerted_at_ns: int
 
 
-def encode(alert: Alert) -> bytes:
-    """Return an alert as one line of JSON: its fields, and its times in ISO 8601 as well."""
-    fields = msgspec.to_builtins(alert)
-    fields["captured_at"] = iso_utc(alert.captured_at_ns)
-    fields["alerted_at"] = iso_utc(alert.alerted_at_ns)
-    return msgspec.json.encode(fields) + b"\n"
+def encode(notice: Notice) -> bytes:
+    """Return a notice as one line of JSON; with details the alert's own fields are under `alert`."""
+    return msgspec.json.encode(fields_of(notice)) + b"\n"
 
 
 class JsonlSink:
-    """Appends alerts to a file. Ids that are in it are not written again, also not by a later run.
+    """Appends notices to a file. Ids that are in it are not written again, also not by a later run.
 
     The constructor reads the file, so it belongs on the sink's lane like every blocking call.
     """
@@ -61,14 +58,14 @@ class JsonlSink:
         except OSError as error:
             raise explain(error, self._path) from error
 
-    async def deliver(self, alert: Alert) -> None:
-        """Append one alert; return once the disk has it.
+    async def deliver(self, notice: Notice) -> None:
+        """Append one notice; return once the disk has it.
 
         Raises:
             PassingError: the disk is full or refuses for now; the file still ends in a whole line.
             PermanentError: the path may not be written.
         """
-        await self._context.run_blocking(partial(self._append, alert.id, encode(alert)))
+        await self._context.run_blocking(partial(self._append, notice.id, encode(notice)))
 
     async def expire(self, before_ns: int) -> int:
         """Rewrite the file without the alerts raised before `before_ns`; return how many those were.

@@ -1,4 +1,7 @@
-"""The sink `pictures`: one PNG an alert, with both photographs side by side, for a person to decide by."""
+"""The sink `pictures`: one PNG an alert, with both photographs side by side, for a person to decide by.
+
+With a recipient it is sealed to that key before it is written: `ALERT.png.sealed`, which this machine cannot open.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,28 @@ from typing import TYPE_CHECKING
 import cv2
 import msgspec
 
-from lfr_kernel.api import PermanentError
+from lfr_kernel.api import LfrError, PermanentError, header_of, recipient_of, seal_for
 from lfr_plugins.sinks.comparison import draw
 from lfr_plugins.sinks.durable import beside, explain, make_folder, write_whole
 
 if TYPE_CHECKING:
-    from lfr_kernel.api import Alert, Evidence, SinkContext
+    from collections.abc import Iterator
+
+    from lfr_kernel.api import Alert, Evidence, Notice, SinkContext
     from lfr_plugins.sinks.config import PicturesConfig
 
-__all__ = ["PicturesSink", "Stamp", "file_name", "read_stamp"]
+__all__ = ["PURPOSE", "PicturesSink", "Stamp", "file_name", "read_stamp", "sealed_name"]
+
+PURPOSE = "alert-picture"
+"""What pictures are sealed as."""
+SEALED = ".png.sealed"
 
 _KEYWORD = b"lfr-kernel\0"
 _HEADER_BYTES = 33
 """Signature (8) and IHDR chunk (25) of a PNG: text may follow right behind (PNG specification, 3rd edition, 5.6)."""
 _LONGEST = 48
+_SEALED_HEAD = 4096
+"""Bytes of a sealed picture that say when its alert was raised."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
 
 
@@ -41,10 +52,17 @@ class Stamp(msgspec.Struct, frozen=True):
 
 def file_name(alert: Alert) -> str:
     """Return `<camera>-<person>-<id>.png` in letters, digits, dots and dashes that every file system takes."""
-    name = _safe(alert.id)
-    if name != alert.id:
-        name = f"{name}-{blake2b(alert.id.encode(), digest_size=4).hexdigest()}"
-    return f"{_safe(alert.camera) or 'camera'}-{_safe(alert.person) or 'person'}-{name}.png"
+    return f"{_safe(alert.camera) or 'camera'}-{_safe(alert.person) or 'person'}-{_safe_id(alert.id)}.png"
+
+
+def sealed_name(alert: Alert) -> str:
+    """Return `<id>.png.sealed`: whoever cannot open a picture learns no name from it."""
+    return f"{_safe_id(alert.id)}{SEALED}"
+
+
+def _safe_id(alert_id: str) -> str:
+    name = _safe(alert_id)
+    return name if name == alert_id else f"{name}-{blake2b(alert_id.encode(), digest_size=4).hexdigest()}"
 
 
 def _safe(text: str) -> str:
@@ -60,7 +78,9 @@ def stamped(png: bytes, stamp: Stamp) -> bytes:
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a picture that this sink wrote; None for any other file. Raises OSError."""
+    """Return the stamp of a picture that this sink wrote, sealed or not; None for any other file. Raises OSError."""
+    if path.name.endswith(SEALED):
+        return _sealed_stamp(path)
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES + 8 + 512)
     (length,) = struct.unpack(">I", head[_HEADER_BYTES : _HEADER_BYTES + 4].rjust(4, b"\0"))
@@ -73,6 +93,16 @@ def read_stamp(path: Path) -> Stamp | None:
         return None
 
 
+def _sealed_stamp(path: Path) -> Stamp | None:
+    with path.open("rb") as file:
+        head = file.read(_SEALED_HEAD)
+    try:
+        header = header_of(head)
+        return msgspec.convert(header.about, Stamp) if header.purpose == PURPOSE else None
+    except (LfrError, msgspec.ValidationError):
+        return None
+
+
 class PicturesSink:
     """Draws a comparison for each alert into a folder. The constructor reads the folder: it belongs on a lane."""
 
@@ -80,38 +110,44 @@ class PicturesSink:
         """Make the folder, and clear away drafts that a crash left.
 
         Raises:
-            PermanentError: the folder may not be written.
+            PermanentError: the profile keeps pictures from this sink, the recipient's key is none, or the folder may
+                not be written.
             PassingError: the disk refuses for now.
         """
+        if not context.pictures:
+            raise PermanentError(
+                "the sink pictures draws faces and may not see any: set details = true and evidence = true for this "
+                "sink in the profile"
+            )
+        self._recipient = recipient_of(config.recipient) if config.recipient is not None else None
         self._folder = Path(config.folder).expanduser()
         self._context = context
         self._lock = Lock()
         try:
             make_folder(self._folder)
-            for draft in self._folder.glob(beside(Path("*.png")).name):
-                draft.unlink(missing_ok=True)
+            for pattern in ("*.png", f"*{SEALED}"):
+                for draft in self._folder.glob(beside(Path(pattern)).name):
+                    draft.unlink(missing_ok=True)
         except OSError as error:
             raise explain(error, self._folder) from error
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, notice: Notice) -> None:
         """Draw and write one picture, unless it is there; return once the disk has it.
 
         Raises:
-            PermanentError: the profile keeps pictures from this sink, they have been erased, or the folder may not be
-                written.
+            PermanentError: the pictures have been erased, or the folder may not be written.
             PassingError: the disk is full or refuses for now.
         """
-        path = self._folder / file_name(alert)
+        alert = notice.alert
+        if alert is None:
+            raise PermanentError(f"alert {notice.id} came without details: there is nothing to draw")
+        path = self._folder / (file_name(alert) if self._recipient is None else sealed_name(alert))
         is_there: list[bool] = []
         await self._context.run_blocking(lambda: is_there.append(path.exists()))
         if is_there[0]:
             return
         try:
             evidence = self._context.evidence(alert.evidence)
-        except PermissionError as error:
-            raise PermanentError(
-                "the sink pictures draws faces and may not see any: set evidence = true for this sink in the profile"
-            ) from error
         except KeyError as error:
             raise PermanentError(
                 f"the pictures of alert {alert.id} have been erased already; it cannot be drawn any more"
@@ -137,10 +173,13 @@ class PicturesSink:
         if not encoded:
             raise PermanentError(f"{path}: the picture of alert {alert.id} cannot be encoded as PNG")
         stamp = Stamp(alert=alert.id, alerted_at_ns=alert.alerted_at_ns)
+        content = stamped(png.tobytes(), stamp)
+        if self._recipient is not None:
+            content = seal_for(self._recipient, PURPOSE, content, msgspec.structs.asdict(stamp))
         with self._lock:
             try:
                 make_folder(self._folder)
-                write_whole(path, stamped(png.tobytes(), stamp))
+                write_whole(path, content)
             except OSError as error:
                 raise explain(error, path) from error
 
@@ -148,7 +187,7 @@ class PicturesSink:
         count = 0
         with self._lock:
             try:
-                for path in sorted(self._folder.glob("*.png")):
+                for path in self._kept():
                     stamp = read_stamp(path)
                     if stamp is not None and stamp.alerted_at_ns < before_ns:
                         path.unlink(missing_ok=True)
@@ -156,3 +195,8 @@ class PicturesSink:
             except OSError as error:
                 raise explain(error, self._folder) from error
         return count
+
+    def _kept(self) -> Iterator[Path]:
+        """Yield what may be a picture of this sink: both kinds, since a recipient may have been set later."""
+        for pattern in ("*.png", f"*{SEALED}"):
+            yield from sorted(self._folder.glob(pattern))

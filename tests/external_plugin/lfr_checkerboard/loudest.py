@@ -1,4 +1,4 @@
-"""An alert sink: one file with the alert of the highest similarity so far."""
+"""An alert sink: one file with the alert of the highest similarity so far. It needs details."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lfr_kernel.api import PermanentError
+
 if TYPE_CHECKING:
     from lfr_checkerboard.config import LoudestConfig
-    from lfr_kernel.api import Alert, SinkContext
+    from lfr_kernel.api import Alert, Notice, SinkContext
 
 __all__ = ["Loudest"]
 
@@ -19,12 +21,17 @@ class Loudest:
     """See `lfr_kernel.api.AlertSink`. Delivering an alert twice writes the same file twice."""
 
     def __init__(self, config: LoudestConfig, context: SinkContext) -> None:
+        if not context.details:
+            raise PermanentError("the sink loudest compares similarities: set details = true for it in the profile")
         self._path = Path(config.path)
         self._run_blocking = context.run_blocking
         self._kept: Alert | None = None
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, notice: Notice) -> None:
         """Write the alert unless a higher one is there. An OSError is tried again by the outbox."""
+        alert = notice.alert
+        if alert is None:
+            return
         if self._kept is None or alert.similarity >= self._kept.similarity:
             await self._run_blocking(partial(self._write, alert))
             self._kept = alert

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lfr_kernel.api import Basis
-from lfr_kernel.testing.fakes import an_alert, digest_of
+from lfr_kernel.stages.sink import notice_of
+from lfr_kernel.testing.fakes import a_notice, an_alert, digest_of
 from lfr_plugins.lab.evaluation.bluelist import BlueListError, BlueListReport, blue_list_report, read_blue_list
 from lfr_plugins.lab.evaluation.statistics import rate
 from lfr_plugins.sinks.jsonl import encode
@@ -69,7 +70,7 @@ class Files:
             )
             for number, fact in enumerate(facts, start=1)
         ]
-        self.alerts.write_bytes(b"".join(map(encode, raised)))
+        self.alerts.write_bytes(b"".join(encode(notice_of(one, details=True)) for one in raised))
         mine = [one for one, fact in zip(raised, facts, strict=True) if fact.run == "ab12cd"]
         summary: dict[str, Any] = {
             "run": "ab12cd",
@@ -239,9 +240,11 @@ def test_mistakes_of_all_three_files_come_at_once_with_their_lines(files: Files)
         [Fact("ada")],
         ended="running",
     )
-    files.alerts.write_bytes(files.alerts.read_bytes() + b'{"type":"Alert","id":"7"}\n[]\n')
+    files.alerts.write_bytes(
+        files.alerts.read_bytes() + b'{"type":"Notice","id":"7"}\n[]\n' + encode(a_notice(9, details=False))
+    )
     text = files.refused()
-    assert text.startswith("the blue list cannot be evaluated: 9 mistakes\n")
+    assert text.startswith("the blue list cannot be evaluated: 10 mistakes\n")
     for place, what in (
         (f"{files.plan}, line 3", "the run has no camera 'attic'; expected one of gate, hall"),
         (f"{files.plan}, line 4: start", "expected ISO 8601 with a time zone, such as 2026-03-01T14:05:00+00:00, got"),
@@ -251,6 +254,7 @@ def test_mistakes_of_all_three_files_come_at_once_with_their_lines(files: Files)
         (f"{files.plan}, line 8", "expected 4 cells, got more"),
         (f"{files.alerts}, line 2", "expected an alert as the sink jsonl writes it"),
         (f"{files.alerts}, line 3", "expected an alert as the sink jsonl writes it"),
+        (f"{files.alerts}, line 4", "expected the details of the alert, got none: set details = true"),
         (
             f"{files.run}, line 1",
             "expected the summary that `lfr-kernel --profile P --json` prints at the end of a run, got one of",

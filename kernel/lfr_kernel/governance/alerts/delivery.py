@@ -77,15 +77,12 @@ class OutboxHost(SinkHost):
             self._delivered += 1
             self._failures = 0
             return True
-        self._last_error = describe(error)
-        if getattr(error, "is_permanent", False):
-            await self._blocking(self._outbox.given_up, alert.id, self._last_error)
-            self._note_given_up(alert.id)
-            return True
-        await self._blocking(self._outbox.failed, alert.id, self._last_error)
-        self._not_before_ns = self.clock.monotonic_ns() + int(self._note_retry(alert.id, self._failures) * 1e9)
-        self._failures += 1
-        return False
+        is_final = self._is_final(alert.id, error)
+        await self._blocking(self._outbox.given_up if is_final else self._outbox.failed, alert.id, describe(error))
+        if not is_final:
+            self._not_before_ns = self.clock.monotonic_ns() + int(self._pause_s(self._failures) * 1e9)
+            self._failures += 1
+        return is_final
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
         try:
@@ -98,10 +95,12 @@ class OutboxHost(SinkHost):
 
     async def teardown(self) -> None:
         """Close the plugin, and say what waits for the next run."""
-        self._undelivered = await self._blocking(self._outbox.waiting)
-        if self._undelivered:
-            self._log("alerts_wait", sink=self.sink_name, alerts=self._undelivered, error=self._last_error)
-        await super().teardown()
+        try:
+            self._undelivered = await self._blocking(self._outbox.waiting)
+            if self._undelivered:
+                self._log("alerts_wait", sink=self.sink_name, alerts=self._undelivered, error=self._last_error)
+        finally:
+            await super().teardown()
 
     async def dispose(self, message: Alert, reason: str) -> None:
         """A wake-up that comes too late is of no use: the alert is in the vault."""

@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.people.statements import Roster
 
 __all__ = [
+    "KeyAbout",
     "Person",
     "PublicKeys",
+    "about_key",
     "change_passphrase",
     "lies_in_the_machine",
     "new_person",
     "open_as",
     "open_key",
     "read_public",
+    "refuse_to_overwrite",
     "seal_to_operators",
+    "suffixed",
     "unlock_person",
     "write_key",
 ]
@@ -47,12 +51,12 @@ class PublicKeys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sealing: Hex32
 
 
-class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyAbout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a key file says of itself in clear."""
 
-    holder: Literal["organisation", "person"]
+    holder: Literal["organisation", "person", "recipient"]
     name: Annotated[str, Meta(min_length=1)]
-    signing: Hex32
+    signing: Hex32 | None = None
     sealing: Hex32 | None = None
 
 
@@ -98,7 +102,7 @@ def new_person(name: str, path: Path, passphrase: str) -> PublicKeys:
     signing, sealing = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
     secret = signing.private_bytes_raw() + sealing.private_bytes_raw()
     public = Person(name, secret).public
-    key, pub = _suffixed(path, ".key"), _suffixed(path, ".pub")
+    key, pub = suffixed(path, ".key"), suffixed(path, ".pub")
     refuse_to_overwrite(key, pub)
     write_key(key, secret, passphrase, {"holder": "person", **msgspec.to_builtins(public)})
     write_whole(pub, msgspec.json.encode(public) + b"\n", mode=0o644)
@@ -226,7 +230,7 @@ def open_key(path: Path, passphrase: str, holder: str, size: int) -> tuple[str, 
     Args:
         path: of the file.
         passphrase: that it is sealed under.
-        holder: `person` or `organisation`.
+        holder: `person`, `organisation` or `recipient`.
         size: of the secret, in bytes.
 
     Raises:
@@ -234,7 +238,7 @@ def open_key(path: Path, passphrase: str, holder: str, size: int) -> tuple[str, 
         SealError: the passphrase is wrong, or the file was changed.
     """
     sealed = _read_key(path)
-    about = msgspec.convert(sealed.about, _About)
+    about = msgspec.convert(sealed.about, KeyAbout)
     if about.holder != holder:
         raise KeyFileError(
             f"key file {path}: expected one of kind {holder}, got one of kind {about.holder} ({about.name})"
@@ -247,15 +251,24 @@ def open_key(path: Path, passphrase: str, holder: str, size: int) -> tuple[str, 
     return about.name, secret
 
 
+def about_key(path: Path) -> KeyAbout:
+    """Return what a key file says of itself in clear: whether that is true is known only once it is opened.
+
+    Raises:
+        KeyFileError: it is missing, others can read it, or it is no key file.
+    """
+    return msgspec.convert(_read_key(path).about, KeyAbout)
+
+
 def _read_key(path: Path) -> SealedKey:
     try:
         sealed = msgspec.json.decode(read_secret(path), type=SealedKey)
-        msgspec.convert(sealed.about, _About)
+        msgspec.convert(sealed.about, KeyAbout)
     except msgspec.DecodeError as error:
         raise KeyFileError(f"key file {path}: expected a sealed key, got something else: {error}") from None
     return sealed
 
 
-def _suffixed(path: Path, suffix: str) -> Path:
+def suffixed(path: Path, suffix: str) -> Path:
     """Return a path with a suffix more: a name may have dots of its own."""
     return path.with_name(path.name + suffix)

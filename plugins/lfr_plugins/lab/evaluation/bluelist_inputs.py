@@ -2,7 +2,8 @@
 
     identity,camera,start,end[,group_sex,…]     the plan, a CSV file: who was to pass which camera, from when to when
                                                 (ISO 8601 with a time zone); groups are what people said of themselves
-    alerts.jsonl                                as the sink `jsonl` writes it; alerts of other runs are counted and left
+    alerts.jsonl                                as the sink `jsonl` writes it with `details = true`; alerts of other
+                                                runs are counted and left
     run.json                                    lfr-kernel --profile P --json > run.json
 
 An alert that the run raised and the file lacks (retention deleted it, or it is another run's file) would count as a
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from lfr_kernel.api import Alert, Basis, PermanentError
+from lfr_kernel.api import Alert, Basis, Notice, PermanentError
 from lfr_plugins.lab.evaluation.protocol import GROUP
 
 if TYPE_CHECKING:
@@ -318,9 +319,17 @@ def _read_alerts(path: Path, content: bytes | None, note: Callable[[str], None])
     alerts = []
     for number, line in enumerate((content or b"").splitlines(), start=1):
         try:
-            alerts.append((number, msgspec.json.decode(line, type=Alert)))
+            alert = msgspec.json.decode(line, type=Notice).alert
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             note(f"{path}, line {number}: expected an alert as the sink jsonl writes it, got something else ({error})")
+            continue
+        if alert is None:
+            note(
+                f"{path}, line {number}: expected the details of the alert, got none: set details = true for the sink "
+                "jsonl of a profile that is evaluated"
+            )
+        else:
+            alerts.append((number, alert))
     return alerts
 
 
