@@ -52,6 +52,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     detector: Detector
     embedder: Embedder
     listed: Listed
+    threshold: float
+    """In force."""
     evidence: EvidenceStore
     permit: str
     basis: str
@@ -111,7 +113,7 @@ class Pipeline:
             gallery=gallery,
             digest=parts.embedder.digest,
             dimension=parts.embedder.dimension,
-            threshold=profile.watchlist.threshold,
+            threshold=parts.threshold,
             early_margin=profile.watchlist.early_margin,
             looks=most_looks(profile),
             deadline_s=deadline_s,
@@ -186,6 +188,10 @@ class Pipeline:
 
         evidence = self._parts.evidence.show if section.evidence else withheld
         return SinkHost(section.title, create, lane, evidence=evidence, log=self._parts.log)
+
+    def rest_on(self, basis: str) -> None:
+        """Let alerts say from now on that they rest on this."""
+        self._desk.basis = basis
 
     def tally(self) -> Tally:
         """Return what was counted so far."""

@@ -84,7 +84,8 @@ class AlertDesk(Actor):
         self._evidence = evidence
         self._model = model
         self._permit = permit
-        self._basis = basis
+        self.basis = basis
+        """What the threshold in force rests on."""
         self._alerts = 0
         self._delays = Durations()
 
@@ -108,7 +109,7 @@ class AlertDesk(Actor):
             model=self._model,
             evidence=secrets.token_hex(8),
             permit=self._permit,
-            basis=self._basis,
+            basis=self.basis,
         )
         crop = Biometric(match.crop.array.copy(), is_kept=True)
         self._evidence.keep(alert.evidence, crop, match.entry, alert.alerted_at_ns)

@@ -18,7 +18,7 @@ PREFIX = b"lfr-audit-1\0"
 ANCHOR = re.compile(r"lfr-anchor 1 (\S+) (\d{1,15}) ([0-9a-f]{64}) (\S+)\Z")
 moment = datetime.fromisoformat
 ROLES = """installation: founded recovered capture_started capture_stopped end_is_near entry_expired clock_jumped
-installation: deployment_ended wiped\nanybody: roster_installed packs_installed
+installation: threshold_in_force deployment_ended wiped\nanybody: roster_installed packs_installed
 list-builder: list_built
 reviewer: list_reviewed
 authoriser: authorised authority_extended

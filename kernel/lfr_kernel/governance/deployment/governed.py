@@ -13,7 +13,7 @@ from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
-from lfr_kernel.governance.deployment.opening import expect_opener, open_deployment, permit_of, permitted
+from lfr_kernel.governance.deployment.opening import Loaded, expect_opener, open_deployment, permit_of, permitted
 from lfr_kernel.governance.deployment.register import (
     Deployment,
     counted,
@@ -24,6 +24,7 @@ from lfr_kernel.governance.deployment.register import (
     withdraw,
     withdrawn,
 )
+from lfr_kernel.governance.deployment.takeup import Takeup
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import remember
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lfr_kernel.governance.audit.anchors import AnchorSink
+    from lfr_kernel.governance.basis import Coverage
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
+    from lfr_kernel.governance.deployment.takeup import News
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.lists.opened import OpenedList
     from lfr_kernel.governance.permit import Permit, PermitKind
@@ -98,6 +101,8 @@ class Look(Struct, frozen=True, kw_only=True):
     warning_min: int | None
     """Minutes to the end of which to warn, once."""
     remaining_s: float
+    threshold: News | None
+    """A change of threshold that the index does not have yet."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -119,6 +124,11 @@ class Governed:
         self.listed: OpenedList | None = None
         self.anchors: Mapping[str, AnchorSink] = {}
         """Where anchors go, by name."""
+        self.cited: Coverage | None = None
+        """What the cited report covers; set before the list is opened, as the next one is."""
+        self.detector: str | None = None
+        """SHA-256 of the detector's weights."""
+        self._takeup = Takeup(vault, plan)
         self._vault = vault
         self._opener = opener
         self._lock = lock_of(vault)
@@ -136,6 +146,11 @@ class Governed:
     def holds_purges(self) -> bool:
         """Whether nothing may be deleted because of its age: the clock was set forward. May be asked on any thread."""
         return self._holds_purges.is_set()
+
+    @property
+    def threshold(self) -> float:
+        """The threshold that the index has, or is to start with."""
+        return self._takeup.threshold
 
     @property
     def _open_deployment(self) -> Deployment:
@@ -169,7 +184,11 @@ class Governed:
         serial = self._open_deployment.serial
         # Before the list is read: what is recalled while it is counts as news at the first look.
         self._known = set(withdrawn(self._vault.database, self._open_deployment.list))
-        self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
+        loaded = Loaded(threshold=self._takeup.start(self._open_deployment), detector=self.detector, cited=self.cited)
+        self.listed = open_deployment(
+            self._vault, self.plan, serial, self._opener, model=model, loaded=loaded, stills=stills
+        )
+        self._takeup.loaded = loaded
         self.deployment = find(self._vault.database, serial)
         self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts)
         self._last = known_time(self._vault.database)
@@ -203,6 +222,8 @@ class Governed:
             self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
         if (is_due or is_changed) and goes_on:
             self._settle_others()
+        if is_changed and goes_on:
+            self._takeup.look(deployment, self.listed)
         found = withdrawn(vault.database, deployment.list)
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
@@ -214,7 +235,16 @@ class Governed:
             withdrawn=news,
             warning_min=warning,
             remaining_s=remaining_s(deployment.term, now),
+            threshold=self._takeup.news,
         )
+
+    def took_up(self, news: News) -> None:
+        """Write down that the index has a threshold that was changed.
+
+        Raises:
+            AuditError: it cannot be written.
+        """
+        self._takeup.took_up(self._open_deployment, news)
 
     def _settle_others(self) -> None:
         """Wipe the lists of other deployments that are over: while this run holds the lock, nobody else does."""

@@ -35,6 +35,9 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "deployment_opened": OPERATORS,
     "deployment_unlocked": OPERATORS,
     "clock_confirmed": KEEPERS,
+    # By two people, one of each role: see `deployment/thresholds.py`.
+    "threshold_proposed": KEEPERS,
+    "threshold_confirmed": KEEPERS,
     "roster_installed": KEEPERS,
     "packs_installed": KEEPERS,
     "session_started": ANYBODY,
@@ -51,6 +54,7 @@ MACHINE_ACTS = frozenset(
         "end_is_near",
         "entry_expired",
         "clock_jumped",
+        "threshold_in_force",
         "deployment_ended",
         "wiped",
     }
