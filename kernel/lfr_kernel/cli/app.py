@@ -22,6 +22,7 @@ from lfr_kernel.cli.plugins import plugins
 from lfr_kernel.cli.recall import recall
 from lfr_kernel.cli.run import Present, run_profile
 from lfr_kernel.cli.session import session
+from lfr_kernel.cli.threshold import threshold
 from lfr_kernel.cli.watchlist import watchlist
 from lfr_kernel.plugins import PluginError, Registry
 from lfr_kernel.runtime import describe
@@ -143,7 +144,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
+for command in (audit, authorise, authority, check, installation, org, person, plugins, session, threshold, watchlist):
     cli.add_command(command)
 watchlist.add_command(recall)
 

@@ -100,7 +100,7 @@ class Run:
         }
         profile, _ = parse_profile(data, registry, source="a test", here=site.folder)
         vault = site.force.open(site.vault.folder)
-        self.governed = Governed(vault, site.plan(loaded=pack_with()), site.opener(vault))
+        self.governed = Governed(vault, site.plan(loaded=pack_with(require_report=False)), site.opener(vault))
         site.opened.append(self.governed)
         listener = Listener(log=self._log, fact=self._fact)
         self.session = Session(profile, registry, governed=self.governed, listener=listener)

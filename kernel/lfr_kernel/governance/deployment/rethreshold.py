@@ -12,7 +12,7 @@ from lfr_kernel.governance.deployment.opening import list_of
 from lfr_kernel.governance.deployment.plan import expect_authorised, refuse, verify_pack
 from lfr_kernel.governance.deployment.register import document_of, find
 from lfr_kernel.governance.deployment.statements import THRESHOLD, Head, ThresholdChange
-from lfr_kernel.governance.deployment.thresholds import one_of_two, read_thresholds, threshold_of
+from lfr_kernel.governance.deployment.thresholds import one_of_two, read_thresholds, threshold_of, thresholds_of
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.keys.signing import sign
 from lfr_kernel.governance.standing import Stage
@@ -74,12 +74,14 @@ def propose(
     verify_pack(vault, plan)
     before = _expect_alive(find(vault.database, serial))
     expect_authorised(plan, before)
+    was = _in_force(vault, plan, before)
+    refuse(f"threshold {wish.threshold!r}", list(_reasons(vault, plan, before, wish=wish, was=was, tested=tested)))
+    figures = figures_at(tested, was), figures_at(tested, wish.threshold)
     with vault.database.transaction() as transaction:
+        # Read anew: reading the list takes a while, and somebody may have changed it meanwhile.
         deployment = _expect_alive(find(vault.database, serial))
-        was = threshold_of(read_thresholds(vault, deployment).changes, plan.threshold)
-        refuse(
-            f"threshold {wish.threshold!r}", list(_reasons(vault, plan, deployment, wish=wish, was=was, tested=tested))
-        )
+        if _in_force(vault, plan, deployment) != was:
+            raise RefusedError(f"the threshold of deployment {serial} was changed meanwhile: look, and propose again")
         statement = ThresholdChange(
             serial=serial,
             installation=vault.installation.installation,
@@ -87,8 +89,8 @@ def propose(
             was=was,
             threshold=wish.threshold,
             report=None if tested is None else tested.report,
-            before=figures_at(tested, was),
-            after=figures_at(tested, wish.threshold),
+            before=figures[0],
+            after=figures[1],
             reason=wish.reason,
             confirms=None,
             by=signer.name,
@@ -168,6 +170,10 @@ def detector_of(vault: Vault, serial: int) -> str | None:
     rows = vault.database.query(STARTED, (serial,))
     found: str | None = msgspec.json.decode(rows[0][0])["facts"].get("detector") if rows else None
     return found
+
+
+def _in_force(vault: Vault, plan: Plan, deployment: Deployment) -> float:
+    return threshold_of(thresholds_of(vault, deployment), plan.threshold)
 
 
 def _expect_alive(deployment: Deployment) -> Deployment:

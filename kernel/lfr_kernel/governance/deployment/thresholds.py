@@ -109,8 +109,8 @@ def threshold_of(changes: Iterable[Changed], profile: float) -> float:
     for change in changes:
         if change.was != threshold:
             raise RefusedError(
-                f"entry {change.entry} of the audit changes the threshold from {change.was!r}, and it was {threshold!r}: it "
-                "was signed for another profile; verify the audit (lfr-kernel audit verify)"
+                f"entry {change.entry} of the audit changes the threshold from {change.was!r}, and it was "
+                f"{threshold!r}: it was signed for another profile; verify the audit (lfr-kernel audit verify)"
             )
         threshold = change.threshold
     return threshold
@@ -198,8 +198,8 @@ def _misplaced(act: SignedAct[ThresholdChange], why: str) -> RefusedError:
     serial = act.statement.serial
     return RefusedError(
         f"entry {act.number} of the audit ({act.act} by {act.member.name}) changes no threshold: {why}; verify the "
-        f"audit (lfr-kernel audit verify), close deployment {serial} (lfr-kernel authority close {serial}) and have another "
-        "authorised"
+        f"audit (lfr-kernel audit verify), close deployment {serial} (lfr-kernel authority close {serial}) and have "
+        "another authorised"
     )
 
 
