@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lfr_kernel.decoding import extra_of, is_choice
 from lfr_kernel.governance.basis import NO_REPORT, Basis, Coverage, InForce, judge
-from lfr_kernel.governance.tested import Curve, Tested
+from lfr_kernel.governance.tested import CitedReport, Curve
 from lfr_kernel.runtime import PermanentError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = [
     "in_force",
     "most_looks",
     "read_cited",
-    "read_tested",
+    "read_report",
     "recognition_settings",
     "rests_on",
 ]
@@ -76,7 +76,7 @@ def read_cited(section: BasisSection) -> Coverage | None:
     return None if found is None else found[1].covers
 
 
-def read_tested(section: BasisSection) -> Tested | None:
+def read_report(section: BasisSection) -> CitedReport | None:
     """Read the report that a profile cites, with its figures over thresholds; takes and raises as `read_cited` does."""
     found = _cited(section, _Curves)
     if found is None:
@@ -84,7 +84,7 @@ def read_tested(section: BasisSection) -> Tested | None:
     digest, report = found
     by_looks = {one.looks: one for one in report.descriptive}
     described = by_looks.get(report.covers.looks, by_looks.get(None))
-    return Tested(
+    return CitedReport(
         report=digest,
         covers=report.covers,
         curve=None if described is None else described.curve,

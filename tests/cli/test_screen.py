@@ -336,7 +336,8 @@ def test_the_status_counts_down_to_the_end_of_the_authority(
     )
     (line,) = (one for one in lines if "authority until" in one)
     plain = not has_colour and sgr != "2"  # dim is no colour
-    assert line == (f"   {text}" if plain else f"\x1b[{sgr}m   {text}\x1b[0m")
+    shown = f"   {text}, threshold 0.64"
+    assert line == (shown if plain else f"\x1b[{sgr}m{shown}\x1b[0m")
 
 
 def test_a_stop_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

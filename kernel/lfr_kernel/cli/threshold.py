@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.citation import read_tested
+from lfr_kernel.citation import read_report
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
 from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.audit.chain import iso_of
@@ -63,7 +63,7 @@ def propose_(  # noqa: PLR0917  (click hands them in by name)
     """Propose VALUE for a deployment that is authorised or open. Nothing changes until somebody else confirms it."""
     registry: Registry = ctx.obj["registry"]
     profile, _ = load_profile(path, registry)
-    plan, tested = plan_of(profile, path, registry), read_tested(profile.basis)
+    plan, tested = plan_of(profile, path, registry), read_report(profile.basis)
     wish = Wish(threshold=value, reason=reason, text=text)
     with opened_vault(vault_of(profile)) as vault:
         entry, made = propose(vault, open_session(vault, name), plan, serial, wish=wish, tested=tested)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.basis import Coverage
     from lfr_kernel.governance.rules import Pack
 
-__all__ = ["Curve", "Figure", "FiguresAt", "Tested", "figures_at", "outside_tested"]
+__all__ = ["CitedReport", "Curve", "Figure", "FiguresAt", "figures_at", "outside_tested"]
 
 TAIL = 0.025
 """On either side of a 95 % interval."""
@@ -45,7 +45,7 @@ class Curve(Struct, frozen=True, kw_only=True):
             raise ValueError("expected a curve of rising thresholds, each with its FPIR and TPIR")
 
 
-class Tested(Struct, frozen=True, kw_only=True):
+class CitedReport(Struct, frozen=True, kw_only=True):
     """A cited report, as far as the threshold rests on it."""
 
     report: str
@@ -83,7 +83,7 @@ class FiguresAt(Struct, frozen=True, kw_only=True):
     """What the report does not say, in words; empty if it says all."""
 
 
-def figures_at(tested: Tested | None, threshold: float) -> FiguresAt:
+def figures_at(tested: CitedReport | None, threshold: float) -> FiguresAt:
     """Return what a report says of a threshold.
 
     Args:

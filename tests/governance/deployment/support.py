@@ -28,6 +28,7 @@ from lfr_kernel.governance.lists.sampling import Checked
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import PackDigest, Role
 from lfr_kernel.governance.rules import LoadedPack, load_pack
+from lfr_kernel.governance.tested import CitedReport, Curve
 from lfr_kernel.testing.fakes import digest_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ COVERS = Coverage(
     settings={},
 )
 """What the report covers that everybody cites here."""
+CURVE = Curve(
+    thresholds=(0.5, 0.6, 0.7, 0.8), fpir=(0.03, 0.02, 0.005, 0.0), tpir=(0.9, 0.8, 0.7, 0.0), nonmated=1000, mated=50
+)
+REPORT = CitedReport(report="a" * 64, covers=COVERS, curve=CURVE, looks=4, listed=20)
 NOTHING_SEEN = Tally(seen=0, alerts=0)
 HOUR = dt.timedelta(hours=1)
 DOCUMENT = """
@@ -270,6 +275,7 @@ def set_clock(clocks: Clocks, *, wall_s: float = 0, boot_s: float = 0, is_synchr
 
 __all__ = [
     "COVERS",
+    "CURVE",
     "DETECTOR",
     "HOUR",
     "LIVE",
@@ -277,6 +283,7 @@ __all__ = [
     "NOTHING_SEEN",
     "NOW",
     "PACK",
+    "REPORT",
     "Letters",
     "Site",
     "look",

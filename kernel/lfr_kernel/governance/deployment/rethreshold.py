@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.people.signer import SessionSigner
-    from lfr_kernel.governance.tested import Tested
+    from lfr_kernel.governance.tested import CitedReport
     from lfr_kernel.governance.vault import Vault
 
 __all__ = ["LOWEST", "Acted", "Wish", "confirm", "detector_of", "propose"]
@@ -53,7 +53,7 @@ class Acted(NamedTuple):
 
 
 def propose(
-    vault: Vault, signer: SessionSigner, plan: Plan, serial: int, *, wish: Wish, tested: Tested | None
+    vault: Vault, signer: SessionSigner, plan: Plan, serial: int, *, wish: Wish, tested: CitedReport | None
 ) -> Acted:
     """Sign a proposal, in place of one that waits. It changes nothing until somebody else confirms it.
 
@@ -183,7 +183,7 @@ def _expect_alive(deployment: Deployment) -> Deployment:
 
 
 def _reasons(
-    vault: Vault, plan: Plan, deployment: Deployment, *, wish: Wish, was: float, tested: Tested | None
+    vault: Vault, plan: Plan, deployment: Deployment, *, wish: Wish, was: float, tested: CitedReport | None
 ) -> Iterator[str]:
     threshold = wish.threshold
     if not LOWEST <= threshold <= 1:
