@@ -51,10 +51,10 @@ def test_proposal_and_confirmation_say_before_and_after(cited: Office) -> None:
     assert lines[0] == f"proposed in entry {entry}: deployment 1, threshold 0.64 to 0.7, reason false-alerts"
     assert lines[1:8] == [
         "before, 0.64 after, 0.7",
-        "FPIR 2.000% (1.226% to 3.071%) 0.500% (0.163% to 1.163%)",
+        "FPIR 2.000% (1.226% to 3.072%) 0.500% (0.163% to 1.163%)",
         "20 of 1000 people 5 of 1000 people",
         "at 0.6",
-        "FNIR 30.000% (17.862% to 44.609%) 30.000% (17.862% to 44.609%)",
+        "FNIR 30.000% (17.862% to 44.608%) 30.000% (17.862% to 44.608%)",
         "15 of 50 people 15 of 50 people",
         "at 0.7",
     ]

@@ -152,7 +152,7 @@ def test_a_change_of_another_deployment_is_refused(site: Site) -> None:
         append(site, act, copied_key(site, name), msgspec.convert(entry["facts"]["signed"], Envelope), serial=2)
     with pytest.raises(
         RefusedError,
-        match=r"expected a change for deployment 2 at \w+ \(authority EX/2\), got one for deployment 1 at \w+ \(authority",
+        match=r"expected a change for deployment 2 at \w+ \(authority EX/2\), got one for deployment 1 at",
     ):
         changes(site, 2)
     assert len(changes(site)) == 1
@@ -220,7 +220,7 @@ def test_what_was_changed_after_the_time_of_a_revocation_falls_with_it(site: Sit
     site.clocks.pass_(minutes=10)
     changed(site)
     site.clocks.pass_(minutes=10)
-    update(site, eva=None, ada={"revoked": NOON + dt.timedelta(minutes=5)})
+    update(site, ada={"revoked": NOON + dt.timedelta(minutes=5)})
     with pytest.raises(
         RefusedError, match=r"\(threshold_proposed by person ada\) does not count, by roster 1: the keys"
     ):
