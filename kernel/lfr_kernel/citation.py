@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from lfr_kernel.decoding import extra_of, is_choice
 from lfr_kernel.governance.basis import NO_REPORT, Basis, Coverage, InForce, judge
-from lfr_kernel.governance.tested import CitedReport, Curve
+from lfr_kernel.governance.tested import CitedReport, Curve, Histogram
 from lfr_kernel.runtime import PermanentError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class _Curves(Struct, frozen=True):
 
     covers: Coverage
     descriptive: tuple[_Described, ...] = ()
+    histogram: Histogram | None = None
     people: _People | None = None
 
 
@@ -84,11 +85,14 @@ def read_report(section: BasisSection) -> CitedReport | None:
     digest, report = found
     by_looks = {one.looks: one for one in report.descriptive}
     described = by_looks.get(report.covers.looks, by_looks.get(None))
+    looks = report.covers.looks if described is None else described.looks
+    curve = None if described is None else described.curve
+    histogram = report.histogram.curve if report.histogram is not None and report.histogram.looks == looks else None
     return CitedReport(
         report=digest,
         covers=report.covers,
-        curve=None if described is None else described.curve,
-        looks=None if described is None else described.looks,
+        curves=tuple(one for one in (curve, histogram) if one is not None and one.thresholds),
+        looks=looks,
         listed=None if report.people is None else report.people.listed,
     )
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 from scipy.stats import binomtest
 
-from governance.deployment.support import COVERS, DETECTOR, MODEL, REPORT, pack_with
-from lfr_kernel.governance.tested import Curve, figures_at, outside_tested
+from governance.deployment.support import COVERS, CURVE, DETECTOR, MODEL, REPORT, pack_with
+from lfr_kernel.governance.tested import Curve, Histogram, figures_at, outside_tested
 
 
 def test_at_a_tested_threshold_the_report_says_it_all() -> None:
@@ -56,16 +56,43 @@ def test_beyond_what_was_tested_there_is_no_figure() -> None:
     low, high = figures_at(REPORT, 0.4), figures_at(REPORT, 0.9)
     assert low.fpir is None
     assert low.fnir is not None
-    assert low.note == "the report says nothing of FPIR at 0.4 or below: it was tested from 0.5 to 0.8"
+    assert low.note == "the report says nothing of FPIR at 0.4 or below"
     assert high.fpir is not None
     assert high.fnir is None
-    assert high.note == "the report says nothing of FNIR at 0.9 or above: it was tested from 0.5 to 0.8"
+    assert high.note == "the report says nothing of FNIR at 0.9 or above"
 
 
 def test_without_a_report_or_a_curve_that_is_what_is_said() -> None:
     assert figures_at(None, 0.6).note == "no evaluation report is cited"
-    found = figures_at(structs.replace(REPORT, curve=None), 0.6)
+    found = figures_at(structs.replace(REPORT, curves=()), 0.6)
     assert (found.fpir, found.fnir, found.note) == (None, None, "the cited report has no figures over thresholds")
+
+
+def test_the_edges_of_the_histogram_are_tested_thresholds_too() -> None:
+    histogram = Histogram(
+        edges=(0.2, 0.55, 0.65, 0.75, 1.0),
+        mated=(4, 5, 10, 20),
+        nonmated=(900, 80, 10, 0),
+        unsearched_mated=1,
+        unsearched_nonmated=10,
+    )
+    between = histogram.curve
+    assert between is not None
+    assert between.thresholds == (0.55, 0.65, 0.75)
+    found = figures_at(structs.replace(REPORT, curves=(CURVE, between)), 0.64)
+    assert found.fpir is not None
+    assert found.fnir is not None
+    assert (found.fpir.threshold, found.fpir.rate.events, found.fpir.rate.n) == (0.6, 20, 1000)
+    assert (found.fnir.threshold, found.fnir.rate.events, found.fnir.rate.n) == (0.65, 10, 40)
+    # At its ends it says nothing: the bins there hold whoever is lower, and whoever is as high as can be.
+    alone = structs.replace(REPORT, curves=(between,))
+    assert figures_at(alone, 0.3).fpir is None
+    assert figures_at(alone, 0.8).fnir is None
+
+
+def test_a_histogram_of_nobody_says_nothing() -> None:
+    nobody = Histogram(edges=(0.2, 0.6, 1.0), mated=(0, 0), nonmated=(1, 0), unsearched_mated=0, unsearched_nonmated=0)
+    assert nobody.curve is None
 
 
 @st.composite
@@ -89,7 +116,7 @@ def test_no_figure_is_better_than_the_threshold_that_is_asked_about(
     given_: tuple[Curve, list[float], list[float]], hundredths: int
 ) -> None:
     (curve, others, own), threshold = given_, hundredths / 100
-    found = figures_at(structs.replace(REPORT, curve=curve), threshold)
+    found = figures_at(structs.replace(REPORT, curves=(curve,)), threshold)
     if found.fpir is not None:
         assert found.fpir.rate.events >= sum(one >= threshold for one in others)
     if found.fnir is not None:

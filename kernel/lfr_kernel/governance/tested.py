@@ -1,7 +1,8 @@
 """What an evaluation report says of one threshold, and what a strict pack refuses to run outside of it. Pure.
 
-A report's curve has its figures at certain thresholds only. Of any other one it has none, so each rate is taken from
-the nearest tested threshold at which it is no better: FPIR from below, FNIR from above.
+A report has its figures at certain thresholds only: where its curve has a point, and at the edges of its histogram. Of
+any other one it has none, so each rate is taken from the nearest tested threshold at which it is no better: FPIR from
+below, FNIR from above.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from msgspec import Meta, Struct
 from lfr_kernel.governance.record.figures import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lfr_kernel.governance.basis import Coverage
     from lfr_kernel.governance.rules import Pack
 
-__all__ = ["CitedReport", "Curve", "Figure", "FiguresAt", "figures_at", "outside_tested"]
+__all__ = ["CitedReport", "Curve", "Figure", "FiguresAt", "Histogram", "figures_at", "outside_tested"]
 
 TAIL = 0.025
 """On either side of a 95 % interval."""
+Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -45,18 +47,55 @@ class Curve(Struct, frozen=True, kw_only=True):
             raise ValueError("expected a curve of rising thresholds, each with its FPIR and TPIR")
 
 
+class Histogram(Struct, frozen=True, kw_only=True):
+    """People by score, as a report.json has them."""
+
+    edges: tuple[float, ...]
+    """Rising; the first bin holds all that is lower, too, and the last one whoever reaches its upper edge."""
+    mated: tuple[Count, ...]
+    nonmated: tuple[Count, ...]
+    unsearched_mated: Count
+    unsearched_nonmated: Count
+    looks: int | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.edges) == len(self.mated) + 1 == len(self.nonmated) + 1:
+            raise ValueError("expected a histogram with one edge more than it has bins")
+
+    @property
+    def curve(self) -> Curve | None:
+        """The same as a curve, at the edges between bins; None where nobody took part."""
+        mated, nonmated = (
+            sum(bins) + unsearched
+            for bins, unsearched in (
+                (self.mated, self.unsearched_mated),
+                (self.nonmated, self.unsearched_nonmated),
+            )
+        )
+        if not mated or not nonmated:
+            return None
+        inner = range(1, len(self.mated))
+        return Curve(
+            thresholds=self.edges[1:-1],
+            fpir=tuple(sum(self.nonmated[place:]) / nonmated for place in inner),
+            tpir=tuple(sum(self.mated[place:]) / mated for place in inner),
+            nonmated=nonmated,
+            mated=mated,
+        )
+
+
 class CitedReport(Struct, frozen=True, kw_only=True):
     """A cited report, as far as the threshold rests on it."""
 
     report: str
     """SHA-256 of the report.json."""
     covers: Coverage
-    curve: Curve | None
-    """For as many looks as it covers, or else for all; None if it has neither."""
+    curves: tuple[Curve, ...]
+    """For as many looks as it covers, or else for all; empty if it has neither."""
     looks: int | None
-    """Faces of a passage that the curve is for; None: all there were."""
+    """Faces of a passage that they are for; None: all there were."""
     listed: int | None
-    """People on the list that the curve was measured with; None if the report does not say."""
+    """People on the list that they were measured with; None if the report does not say."""
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -92,36 +131,45 @@ def figures_at(tested: CitedReport | None, threshold: float) -> FiguresAt:
     """
     if tested is None:
         return FiguresAt(threshold=threshold, fpir=None, fnir=None, note="no evaluation report is cited")
-    curve = tested.curve
-    if curve is None or not curve.thresholds:
+    if not tested.curves:
         note = "the cited report has no figures over thresholds"
         return FiguresAt(threshold=threshold, fpir=None, fnir=None, listed=tested.listed, note=note)
-    below, above = bisect_right(curve.thresholds, threshold) - 1, bisect_left(curve.thresholds, threshold)
-    fpir = fnir = None
-    if below >= 0:
-        alerted = round(curve.fpir[below] * curve.nonmated)
-        fpir = Figure(threshold=curve.thresholds[below], rate=_rate(alerted, curve.nonmated))
-    if above < len(curve.thresholds):
-        missed = curve.mated - round(curve.tpir[above] * curve.mated)
-        fnir = Figure(threshold=curve.thresholds[above], rate=_rate(missed, curve.mated))
+    fpir = max(_below(tested.curves, threshold), key=lambda one: one.threshold, default=None)
+    fnir = min(_above(tested.curves, threshold), key=lambda one: one.threshold, default=None)
     return FiguresAt(
         threshold=threshold,
         fpir=fpir,
         fnir=fnir,
         looks=tested.looks,
         listed=tested.listed,
-        note=_note(curve, threshold, is_tested=below == above),
+        note=_note(threshold, fpir, fnir),
     )
 
 
-def _note(curve: Curve, threshold: float, *, is_tested: bool) -> str:
-    if is_tested:
+def _below(curves: Iterable[Curve], threshold: float) -> Iterator[Figure]:
+    """Yield FPIR at the nearest threshold of each curve that is no higher."""
+    for curve in curves:
+        if place := bisect_right(curve.thresholds, threshold):
+            alerted = round(curve.fpir[place - 1] * curve.nonmated)
+            yield Figure(threshold=curve.thresholds[place - 1], rate=_rate(alerted, curve.nonmated))
+
+
+def _above(curves: Iterable[Curve], threshold: float) -> Iterator[Figure]:
+    """Yield FNIR at the nearest threshold of each curve that is no lower."""
+    for curve in curves:
+        place = bisect_left(curve.thresholds, threshold)
+        if place < len(curve.thresholds):
+            missed = curve.mated - round(curve.tpir[place] * curve.mated)
+            yield Figure(threshold=curve.thresholds[place], rate=_rate(missed, curve.mated))
+
+
+def _note(threshold: float, fpir: Figure | None, fnir: Figure | None) -> str:
+    if fpir is None:
+        return f"the report says nothing of FPIR at {threshold:.6g} or below"
+    if fnir is None:
+        return f"the report says nothing of FNIR at {threshold:.6g} or above"
+    if fpir.threshold == fnir.threshold:
         return ""
-    span = f"it was tested from {curve.thresholds[0]:.6g} to {curve.thresholds[-1]:.6g}"
-    if threshold < curve.thresholds[0]:
-        return f"the report says nothing of FPIR at {threshold:.6g} or below: {span}"
-    if threshold > curve.thresholds[-1]:
-        return f"the report says nothing of FNIR at {threshold:.6g} or above: {span}"
     return (
         f"the report has no figure for {threshold:.6g} itself: FPIR is at the nearest tested threshold below, FNIR at "
         "the nearest above, and neither is better at this one"

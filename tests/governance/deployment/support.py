@@ -68,7 +68,7 @@ COVERS = Coverage(
 CURVE = Curve(
     thresholds=(0.5, 0.6, 0.7, 0.8), fpir=(0.03, 0.02, 0.005, 0.0), tpir=(0.9, 0.8, 0.7, 0.0), nonmated=1000, mated=50
 )
-REPORT = CitedReport(report="a" * 64, covers=COVERS, curve=CURVE, looks=4, listed=20)
+REPORT = CitedReport(report="a" * 64, covers=COVERS, curves=(CURVE,), looks=4, listed=20)
 NOTHING_SEEN = Tally(seen=0, alerts=0)
 HOUR = dt.timedelta(hours=1)
 DOCUMENT = """

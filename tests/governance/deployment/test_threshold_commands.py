@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["office"]  # a fixture
+HISTOGRAM = {
+    "looks": COVERS.looks,
+    "edges": [0.2, 0.65, 0.72, 1.0],
+    "mated": [10, 5, 34],
+    "nonmated": [980, 15, 5],
+    "unsearched_mated": 1,
+    "unsearched_nonmated": 0,
+}
 CHANGE = ("--reason", "false-alerts", "--text", "three within the hour")
 
 
@@ -24,7 +32,11 @@ def cited(office: Office) -> Office:
     """An office whose profile cites a report, with everything signed."""
     report = office.folder / "report.json"
     described = [{"looks": None, "curve": CURVE}, {"looks": COVERS.looks, "curve": CURVE}]
-    report.write_bytes(msgspec.json.encode({"covers": COVERS, "descriptive": described, "people": {"listed": 21}}))
+    report.write_bytes(
+        msgspec.json.encode(
+            {"covers": COVERS, "descriptive": described, "histogram": HISTOGRAM, "people": {"listed": 21}}
+        )
+    )
     digest = hashlib.sha256(report.read_bytes()).hexdigest()
     text = PROFILE.replace("VAULT", str(office.vault.folder)).replace("FOLDER", str(office.folder))
     office.profile.write_text(f"{text}[basis]\nreport = '{report}'\ndigest = '{digest}'\n", encoding="utf-8")
@@ -54,9 +66,9 @@ def test_proposal_and_confirmation_say_before_and_after(cited: Office) -> None:
         "FPIR 2.000% (1.226% to 3.072%) 0.500% (0.163% to 1.163%)",
         "20 of 1000 people 5 of 1000 people",
         "at 0.6",
-        "FNIR 30.000% (17.862% to 44.608%) 30.000% (17.862% to 44.608%)",
-        "15 of 50 people 15 of 50 people",
-        "at 0.7",
+        "FNIR 22.000% (11.527% to 35.961%) 30.000% (17.862% to 44.608%)",
+        "11 of 50 people 15 of 50 people",
+        "at 0.65",
     ]
     assert lines[8].startswith(
         "the report has no figure for 0.64 itself: FPIR is at the nearest tested threshold below"
