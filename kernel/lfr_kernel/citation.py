@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from lfr_kernel.decoding import extra_of, is_choice
 from lfr_kernel.governance.basis import NO_REPORT, Basis, Coverage, InForce, judge
+from lfr_kernel.governance.tested import CitedReport, Curve, Histogram
 from lfr_kernel.runtime import PermanentError
 
 if TYPE_CHECKING:
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.basis import Setting
     from lfr_kernel.profile import BasisSection, Profile
 
-__all__ = ["CitationError", "most_looks", "read_cited", "recognition_settings", "rests_on"]
+__all__ = [
+    "CitationError",
+    "in_force",
+    "most_looks",
+    "read_cited",
+    "read_report",
+    "recognition_settings",
+    "rests_on",
+]
+
+T = TypeVar("T", bound=Struct)
 
 NEVER_COUNTS = "device"
 """The option by which plugins say where a model runs."""
@@ -33,9 +44,27 @@ class CitationError(PermanentError, ValueError):
 
 
 class Report(Struct, frozen=True):
-    """A report.json, as far as the kernel reads it: the rest is for people."""
+    """A report.json, as far as a run reads it: the rest is for people, and for a change of threshold."""
 
     covers: Coverage
+
+
+class _Described(Struct, frozen=True):
+    curve: Curve
+    looks: int | None = None
+
+
+class _People(Struct, frozen=True):
+    listed: int
+
+
+class _Curves(Struct, frozen=True):
+    """A report.json, as far as a change of threshold reads it."""
+
+    covers: Coverage
+    descriptive: tuple[_Described, ...] = ()
+    histogram: Histogram | None = None
+    people: _People | None = None
 
 
 def read_cited(section: BasisSection) -> Coverage | None:
@@ -44,12 +73,37 @@ def read_cited(section: BasisSection) -> Coverage | None:
     Raises:
         CitationError: there is no such file, it is no report, or it has another digest than the one cited.
     """
+    found = _cited(section, Report)
+    return None if found is None else found[1].covers
+
+
+def read_report(section: BasisSection) -> CitedReport | None:
+    """Read the report that a profile cites, with its figures over thresholds; takes and raises as `read_cited` does."""
+    found = _cited(section, _Curves)
+    if found is None:
+        return None
+    digest, report = found
+    by_looks = {one.looks: one for one in report.descriptive}
+    described = by_looks.get(report.covers.looks, by_looks.get(None))
+    looks = report.covers.looks if described is None else described.looks
+    curve = None if described is None else described.curve
+    histogram = report.histogram.curve if report.histogram is not None and report.histogram.looks == looks else None
+    return CitedReport(
+        report=digest,
+        covers=report.covers,
+        curves=tuple(one for one in (curve, histogram) if one is not None and one.thresholds),
+        looks=looks,
+        listed=None if report.people is None else report.people.listed,
+    )
+
+
+def _cited(section: BasisSection, into: type[T]) -> tuple[str, T] | None:
     if section.report is None or section.digest is None:
         return None
     path = Path(section.report).expanduser()
     content = _content(path)
     try:
-        report = msgspec.json.decode(content, type=Report)
+        report = msgspec.json.decode(content, type=into)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CitationError(
             f"evaluation report {path}: expected a report.json as `lfr-kernel evaluate` writes it, got something else "
@@ -61,7 +115,7 @@ def read_cited(section: BasisSection) -> Coverage | None:
             f"evaluation report {path}: expected SHA-256 {section.digest.lower()}, which [basis] cites, got {digest}; "
             "put the report back that was cited, or read this one and cite its digest"
         )
-    return report.covers
+    return digest, report
 
 
 def _content(path: Path) -> bytes:
@@ -93,7 +147,12 @@ def rests_on(
     """
     if cited is None or profile.basis.digest is None:
         return NO_REPORT
-    now = InForce(
+    return judge(cited, profile.basis.digest.lower(), in_force(profile, detector, embedder, listed))
+
+
+def in_force(profile: Profile, detector: str | None, embedder: str | None, listed: int | None) -> InForce:
+    """Return what is in force when a profile starts; takes what `rests_on` does."""
+    return InForce(
         detector=detector,
         embedder=embedder,
         listed=listed,
@@ -102,7 +161,6 @@ def rests_on(
         target_fpir=profile.basis.target_fpir,
         settings=recognition_settings(profile),
     )
-    return judge(cited, profile.basis.digest.lower(), now)
 
 
 def most_looks(profile: Profile) -> int | None:

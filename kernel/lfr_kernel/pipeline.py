@@ -10,7 +10,6 @@ from msgspec import Struct
 from lfr_kernel.citation import most_looks
 from lfr_kernel.governance.alerts.delivery import OutboxHost
 from lfr_kernel.governance.deployment.anchoring import AnchorHost
-from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
 from lfr_kernel.stages.camera import CameraHost
@@ -57,6 +56,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     detector: Detector
     embedder: Embedder
     listed: Listed
+    threshold: float
+    """In force."""
     evidence: EvidenceStore
     permit: str
     basis: Basis
@@ -95,6 +96,7 @@ class Pipeline:
             return Gallery(templates=listed.templates, persons=listed.persons, digest=listed.digest, generation=1)
 
         self._parts = parts
+        self._basis = parts.basis
         self._conditions = ConditionsWatch(parts.conditions, parts.log)
         self._cameras = [self._camera_host(camera, lane(f"camera:{camera.name}")) for camera in profile.cameras]
         self._detector = DetectorHost(
@@ -123,7 +125,7 @@ class Pipeline:
             gallery=gallery,
             digest=parts.embedder.digest,
             dimension=parts.embedder.dimension,
-            threshold=profile.watchlist.threshold,
+            threshold=parts.threshold,
             early_margin=profile.watchlist.early_margin,
             looks=most_looks(profile),
             deadline_s=deadline_s,
@@ -240,13 +242,17 @@ class Pipeline:
         record = self._record.facts()
         return Tally(seen=self._tracker.facts().seen, alerts=self._desk.facts().alerts, lost=record.lost)
 
+    def rest_on(self, basis: Basis) -> None:
+        """Say from now on that this is what the threshold rests on, as it was judged before anything was seen."""
+        self._basis = basis
+
     def basis(self) -> Basis:
         """Return what the threshold rests on now, the conditions at the cameras included. From any thread."""
-        return self._parts.basis.departing(self._conditions.reasons)
+        return self._basis.departing(self._conditions.reasons)
 
     def basis_of_run(self) -> Basis:
         """Return what it rests on with every departure that there was at any time of the run. From any thread."""
-        return self._parts.basis.departing(self._conditions.ever)
+        return self._basis.departing(self._conditions.ever)
 
     def facts(self, residency: ResidencyFacts) -> Facts:
         """Return snapshots of all stages."""

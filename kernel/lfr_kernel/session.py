@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from msgspec import Struct, structs
 
-from lfr_kernel.citation import read_cited, rests_on
+from lfr_kernel.citation import in_force, read_cited
 from lfr_kernel.enrolment import enrol, find_photos
-from lfr_kernel.governance.basis import NO_REPORT
+from lfr_kernel.governance.basis import NO_REPORT, judge
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.permit import PermitRefusedError, issue_builtin
 from lfr_kernel.governance.rules import load_pack
@@ -38,7 +38,7 @@ from lfr_kernel.telemetry.summary import AuthoritySummary, Summary, iso, summari
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lfr_kernel.governance.basis import Basis
+    from lfr_kernel.governance.basis import Basis, Coverage, InForce
     from lfr_kernel.governance.conditions import Conditions
     from lfr_kernel.governance.deployment.governed import Governed
     from lfr_kernel.governance.permit import Permit, PermitIssuer
@@ -103,6 +103,7 @@ class Session:
         self.permit: Permit | None = None
         self.basis: Basis | None = None
         self._tested: Conditions | None = None
+        self._judge: Callable[[float], Basis] | None = None
         self._registry = registry
         self._governed = governed
         self._issue = governed.issue if governed else issue
@@ -178,6 +179,7 @@ class Session:
                         detector=detector,
                         embedder=embedder,
                         listed=listed,
+                        threshold=self._threshold,
                         evidence=evidence,
                         permit=str(self.permit),
                         basis=self.basis or NO_REPORT,
@@ -193,6 +195,8 @@ class Session:
                     ),
                     self._clock,
                 )
+                if self._pipeline.warden is not None:
+                    self._pipeline.warden.rests_on = self._rest_on
                 return await self._run(self._pipeline, duration_s)
         except BaseException as error:
             failure = error
@@ -238,13 +242,14 @@ class Session:
         detector: Detector = await self._models.load(compute, "detector", self.profile.detector)
         embedder: Embedder = await self._models.load(compute, "embedder", self.profile.embedder)
         if self._governed is not None and vault is not None:
+            self._governed.cited, self._governed.detector = cited, detector.digest
             self._governed.anchors = {one.title: self._plugin("anchor", one) for one in self.profile.anchors}
             self._listed = await vault.run(self._open_list, self._governed, embedder.digest, deadline_s=UNHURRIED_S)
             if self._governed.warnings:
                 self._listener.log("authority_incomplete", warnings=list(self._governed.warnings))
         else:
             self._listed = await self._enrol(compute, detector, embedder)
-        self._list_summary = summarise_list(self._listed, self.profile.watchlist.threshold)
+        self._list_summary = summarise_list(self._listed, self._threshold)
         for rejected in self._listed.rejected:
             self._listener.log("photograph_rejected", photo=rejected.photo, reason=rejected.reason)
         if self._governed is None:
@@ -255,13 +260,26 @@ class Session:
             self._listener.log("people_not_listed", people=len(self._listed.unlisted))
         for finding in self._listed.findings:
             self._listener.log("photograph_resembles", kind=finding.kind, finding=str(finding))
-        judge = partial(rests_on, detector=detector.digest, embedder=embedder.digest, listed=len(self._listed))
+        known = (self.profile, detector.digest, embedder.digest, len(self._listed))
         # Options may have to look into a model's card to say what counts.
-        self.basis = await compute.run(judge, self.profile, cited, deadline_s=LOAD_S)
-        if self._governed is not None and vault is not None:
-            await vault.run(self._governed.note_basis, self.basis, deadline_s=UNHURRIED_S)
-        self._listener.log("threshold_basis", **structs.asdict(self.basis))
+        now = await compute.run(in_force, *known, deadline_s=LOAD_S)
+        self._judge = partial(_judged_at, cited, (self.profile.basis.digest or "").lower(), now)
+        self._rest_on(self._threshold)
         return detector, embedder, self._listed
+
+    @property
+    def _threshold(self) -> float:
+        return self._governed.threshold if self._governed else self.profile.watchlist.threshold
+
+    def _rest_on(self, threshold: float) -> None:
+        """Judge what a threshold rests on that is in force from now on, and say so wherever it is said."""
+        if self._judge is None or self._list_summary is None:
+            raise RuntimeError("nothing was loaded yet that a threshold could be for")
+        self.basis = self._judge(threshold)
+        self._list_summary = structs.replace(self._list_summary, threshold=threshold)
+        self._listener.log("threshold_basis", **structs.asdict(self.basis))
+        if self._pipeline is not None:
+            self._pipeline.rest_on(self.basis)
 
     def _open_list(self, governed: Governed, model: str) -> Listed:
         reader = self._registry.get("camera", self.profile.watchlist.reader)
@@ -362,12 +380,17 @@ class Session:
             ends=iso(deployment.term.ends_ns),
             remaining_s=None if warden is None else warden.remaining_s,
             list=deployment.list,
+            threshold=governed.threshold,
             warnings=governed.warnings,
             mark=governed.plan.pack.rules.mark,
             is_over=warden is not None and warden.is_over,
             is_wiped=warden is not None and warden.is_wiped,
             is_suspended=warden is not None and warden.is_suspended,
         )
+
+
+def _judged_at(cited: Coverage | None, digest: str, now: InForce, threshold: float) -> Basis:
+    return judge(cited, digest, structs.replace(now, threshold=threshold))
 
 
 def cores() -> int:

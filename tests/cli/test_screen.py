@@ -194,6 +194,7 @@ def authority(**changes: Any) -> AuthoritySummary:
         "ends": "2026-03-01T16:00:00.000Z",
         "remaining_s": 240.5,
         "list": "0" * 32,
+        "threshold": 0.64,
         "warnings": ("refers to no impact assessment",),
         "mark": "",
         "is_over": False,
@@ -204,7 +205,10 @@ def authority(**changes: Any) -> AuthoritySummary:
 
 def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wiped() -> None:
     text = words(summary(authority=authority()))
-    assert "EX/1, from 2026-03-01T10:00Z to 2026-03-01T16:00Z; its list is not wiped: go on, or end it" in text
+    assert (
+        "EX/1, from 2026-03-01T10:00Z to 2026-03-01T16:00Z, threshold 0.64; its list is not wiped: go on, or end it"
+        in text
+    )
     assert "lfr-kernel authority close 3" in text
     assert "missing refers to no impact assessment" in text
     text = words(summary(authority=authority(is_over=True)))
@@ -368,7 +372,8 @@ def test_the_status_counts_down_to_the_end_of_the_authority(
     )
     (line,) = (one for one in lines if "authority until" in one)
     plain = not has_colour and sgr != "2"  # dim is no colour
-    assert line == (f"   {text}" if plain else f"\x1b[{sgr}m   {text}\x1b[0m")
+    shown = f"   {text}, threshold 0.64"
+    assert line == (shown if plain else f"\x1b[{sgr}m{shown}\x1b[0m")
 
 
 def test_a_stop_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

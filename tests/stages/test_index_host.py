@@ -20,7 +20,9 @@ from lfr_kernel.messages import (
     Probe,
     ProbeLost,
     Recall,
+    Receipt,
     Relist,
+    SetThreshold,
     Verdict,
     Wipe,
 )
@@ -158,6 +160,47 @@ async def test_a_match_goes_out_as_soon_as_the_pool_reaches_the_threshold(
         await hosted.send(end(2))
         assert outcomes(hosted) == {"p": ALERTED}
         assert not leftovers(hosted)
+
+
+async def test_from_a_change_of_threshold_on_matches_are_made_with_the_new_one(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane)) as hosted:
+        await hosted.send(probe(0, ADA))
+        assert (await hosted.ask(SetThreshold(threshold=0.99))) == Receipt(destroyed=0)
+        near = unit(1, 0, 0, 0.5)
+        await hosted.send(probe(0, near, "q"), end(1, "q"), probe(0, ADA, "r"), end(1, "r"))
+        assert [(one.passage, one.threshold) for one in hosted.caught(Match)] == [("p", THRESHOLD), ("r", 0.99)]
+        assert outcomes(hosted)["q"] == NOT_MATCHED
+        assert (await hosted.ask(SetThreshold(threshold=0.2))) == Receipt(destroyed=0)
+        await hosted.send(probe(0, near, "s"), end(1, "s"))
+        assert hosted.caught(Match)[-1].threshold == 0.2
+        await hosted.send(end(1))
+        assert not leftovers(hosted)
+
+
+async def test_what_waits_for_the_end_of_its_passage_is_held_against_the_new_threshold(
+    host: HostFunction, lane: TimedLane, leftovers: Callable[[Hosted], list[Biometric]]
+) -> None:
+    async with host(hosted_index(Made(), lane, early_margin=0.9)) as hosted:
+        near, nearer = unit(1, 0, 0, 0.8), unit(1, 0, 0, 0.3)
+        await hosted.send(probe(0, near), probe(0, nearer, "q"))
+        assert not matches(hosted)
+        assert (await hosted.ask(SetThreshold(threshold=0.9))) == Receipt(destroyed=1)
+        await hosted.send(end(1), end(1, "q"))
+        (match,) = hosted.caught(Match)
+        assert (match.passage, match.threshold) == ("q", 0.9)
+        assert match.crop.array.any()
+        assert outcomes(hosted) == {"p": NOT_MATCHED, "q": ALERTED}
+        assert not leftovers(hosted)
+
+
+async def test_a_restart_keeps_the_threshold_that_was_set(host: HostFunction, lane: TimedLane) -> None:
+    async with host(hosted_index(Made(), lane)) as hosted:
+        await hosted.ask(SetThreshold(threshold=0.99))
+        await hosted.restart()
+        await hosted.send(probe(0, unit(1, 0, 0, 0.5)), end(1), probe(0, ADA, "q"), end(1, "q"))
+        assert [(one.passage, one.threshold) for one in hosted.caught(Match)] == [("q", 0.99)]
 
 
 async def test_a_passage_alerts_once_for_each_person(host: HostFunction, lane: TimedLane) -> None:

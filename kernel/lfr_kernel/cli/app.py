@@ -41,6 +41,7 @@ OWN: Mapping[str, str] = {
     "plugins": "List what is installed, with its settings.",
     "recipient": "Make a key that pictures are sealed to, and open them.",
     "session": "Start, hand over and end a shift.",
+    "threshold": "Change the threshold: two people, a reason, figures.",
     "watchlist": "Build, review and verify governed watchlists.",
 }
 """The kernel's own commands with what they are for: each is `NAME` in `lfr_kernel.cli.NAME`, loaded when it is called.

@@ -139,13 +139,13 @@ def _line(*parts: str | tuple[str, str]) -> Text:
 
 def _until(authority: AuthoritySummary) -> Text:
     """Say when the authority ends, the louder the nearer."""
-    left_s = authority.remaining_s
+    left_s, threshold = authority.remaining_s, f", threshold {authority.threshold:.6g}"
     if left_s is None or left_s >= DAY_S:
-        return _line((f"   authority until {authority.ends[:16]}Z", "dim"))
+        return _line((f"   authority until {authority.ends[:16]}Z{threshold}", "dim"))
     hours, minutes = divmod(int(left_s // 60), 60)
     left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{int(left_s)} s"
     style = next((colour for at, colour in NEAR_MIN if left_s <= at * 60), "dim")
-    return _line((f"   authority until {authority.ends[11:16]}Z, ends in {left}", style))
+    return _line((f"   authority until {authority.ends[11:16]}Z, ends in {left}{threshold}", style))
 
 
 def print_json(what: Any) -> None:
@@ -253,7 +253,8 @@ def _authority(authority: AuthoritySummary) -> str:
         then = "it has ended; its wipe was cut short, and is finished by lfr-kernel authority list or the next start"
     elif not authority.is_wiped:
         then = f"its list is not wiped: go on, or end it (lfr-kernel authority close {authority.deployment})"
-    return f"{authority.id}, from {authority.starts[:16]}Z to {authority.ends[:16]}Z; {then}"
+    times = f"from {authority.starts[:16]}Z to {authority.ends[:16]}Z"
+    return f"{authority.id}, {times}, threshold {authority.threshold:.6g}; {then}"
 
 
 def _camera(camera: CameraFacts, clean: Callable[[str], str]) -> str:

@@ -6,7 +6,7 @@ Each docstring says who sends it, who receives it and how it is delivered.
 
 from lfr_kernel.messages.alerts import Alert, Box, Match, Notice
 from lfr_kernel.messages.biometric import Biometric, BiometricErasedError
-from lfr_kernel.messages.control import Expire, Recall, Receipt, Relist, Wipe
+from lfr_kernel.messages.control import Expire, Recall, Receipt, Relist, SetThreshold, Wipe
 from lfr_kernel.messages.faces import Faces
 from lfr_kernel.messages.frames import Frame, Picture
 from lfr_kernel.messages.passages import Outcome, Passage, PassageSplit, Verdict
@@ -32,6 +32,7 @@ __all__ = [
     "Recall",
     "Receipt",
     "Relist",
+    "SetThreshold",
     "Verdict",
     "Wipe",
 ]

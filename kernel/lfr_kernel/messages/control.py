@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from lfr_kernel.messages.biometric import Biometric
 
-__all__ = ["Expire", "Recall", "Receipt", "Relist", "Wipe"]
+__all__ = ["Expire", "Recall", "Receipt", "Relist", "SetThreshold", "Wipe"]
 
 
 class Recall(Struct, frozen=True, kw_only=True, tag=True):
@@ -34,6 +34,16 @@ class Relist(Struct, frozen=True, kw_only=True, eq=False, tag=True):
 
     def __repr__(self) -> str:
         return "Relist"
+
+
+class SetThreshold(Struct, frozen=True, kw_only=True, tag=True):
+    """From now on only who reaches this similarity matches. Receiver: the index.
+
+    Answer: Receipt of the matches that waited for the end of their passage and do not reach it.
+    """
+
+    threshold: float
+    """Pooled cosine."""
 
 
 class Wipe(Struct, frozen=True, kw_only=True, tag=True):

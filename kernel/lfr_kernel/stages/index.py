@@ -21,6 +21,7 @@ from lfr_kernel.messages import (
     Recall,
     Receipt,
     Relist,
+    SetThreshold,
     Wipe,
 )
 from lfr_kernel.runtime import Actor, Consumes, PermanentError, Policy
@@ -100,7 +101,7 @@ class IndexHost(Actor):
             gallery: returns the current gallery; asked at each start.
             digest: of the embedder that makes the probes.
             dimension: D, of its templates.
-            threshold: pooled cosine from which a passage matches.
+            threshold: pooled cosine from which a passage matches, until another one is set.
             early_margin: what is asked for in addition, divided by the number of faces pooled, until it is over.
             looks: after how many faces no more are asked for; None when the tracker does not say.
             deadline_s: for one search.
@@ -294,11 +295,14 @@ class IndexHost(Actor):
         await self._tell()
 
     async def answer(self, request: Any) -> Any:
-        """Recall a person, take another template for one, or wipe everything."""
+        """Recall a person, take another template for one, set another threshold, or wipe everything."""
         if isinstance(request, Relist):
             return Receipt(destroyed=await self._relist(request))
         if isinstance(request, Recall):
             return Receipt(destroyed=await self._recall(request.person))
+        if isinstance(request, SetThreshold):
+            self._threshold = request.threshold
+            return Receipt(destroyed=sum(entry.hold_against(request.threshold) for entry in self._ledger))
         if isinstance(request, Wipe):
             return Receipt(destroyed=await self._wipe())
         return await super().answer(request)

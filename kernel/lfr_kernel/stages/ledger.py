@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lfr_kernel.messages import Outcome, Passage, Verdict
 from lfr_kernel.stages.pooling import Pool
 
@@ -94,6 +96,14 @@ class Entry:
         match = self.pending.pop(person, None)
         if match is not None:
             match.erase()
+
+    def hold_against(self, threshold: float) -> int:
+        """Hold what waits for the end of the passage against another threshold; return how many do not reach it."""
+        below = [person for person, match in self.pending.items() if match.similarity < threshold]
+        for person in below:
+            self.drop(person)
+        self.pending = {person: replace(match, threshold=threshold) for person, match in self.pending.items()}
+        return len(below)
 
     def await_end(self, pending: dict[str, Match]) -> None:
         """Keep what waits for the end of the passage, in place of what did before."""

@@ -139,6 +139,8 @@ class AuthoritySummary(Struct, frozen=True, kw_only=True):
     """To the end, by whichever clock brings it first, when the warden last looked; None before it has."""
     list: str
     """Id of the watchlist."""
+    threshold: float
+    """In force: the profile's, or what two people made of it since."""
     warnings: tuple[str, ...]
     """What the authority does not refer to."""
     mark: str

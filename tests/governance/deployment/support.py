@@ -14,6 +14,7 @@ from governance.vaults import PEOPLE, SECOND_NS
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
 from lfr_kernel.governance.authority import load_authority
+from lfr_kernel.governance.basis import Coverage
 from lfr_kernel.governance.deployment.governed import Governed, Tally
 from lfr_kernel.governance.deployment.opening import Opener
 from lfr_kernel.governance.deployment.plan import Plan, authorise
@@ -27,6 +28,7 @@ from lfr_kernel.governance.lists.sampling import Checked
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.governance.people.statements import PackDigest, Role
 from lfr_kernel.governance.rules import LoadedPack, load_pack
+from lfr_kernel.governance.tested import CitedReport, Curve
 from lfr_kernel.testing.fakes import digest_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ PACK = PackDigest(
 )
 """Signed for the installation. Sessions last, so that a test's clock need not mind them."""
 LIVE: Mapping[str, str] = {"gate": "live"}
+DETECTOR = digest_of("fake detector")
+COVERS = Coverage(
+    report_class="operational",
+    data="two days in March",
+    detector=DETECTOR,
+    embedder=MODEL,
+    listed=20,
+    looks=4,
+    target_fpir=0.005,
+    threshold=0.62,
+    settings={},
+)
+"""What the report covers that everybody cites here."""
+CURVE = Curve(
+    thresholds=(0.5, 0.6, 0.7, 0.8), fpir=(0.03, 0.02, 0.005, 0.0), tpir=(0.9, 0.8, 0.7, 0.0), nonmated=1000, mated=50
+)
+REPORT = CitedReport(report="a" * 64, covers=COVERS, curves=(CURVE,), looks=4, listed=20)
 NOTHING_SEEN = Tally(seen=0, alerts=0)
 HOUR = dt.timedelta(hours=1)
 DOCUMENT = """
@@ -190,8 +209,10 @@ class Site:
     def governed(self, plan: Plan | None = None, *, by: str = "dee", unlock: Unlock | None = None) -> Governed:
         """A run that has nothing open yet."""
         vault = self.force.open(self.vault.folder)
-        self.opened.append(Governed(vault, plan or self.plan(), self.opener(vault, by, unlock)))
-        return self.opened[-1]
+        made = Governed(vault, plan or self.plan(), self.opener(vault, by, unlock))
+        made.cited, made.detector = COVERS, DETECTOR
+        self.opened.append(made)
+        return made
 
     def running(self, plan: Plan | None = None, *, unlock: Unlock | None = None, **changes: Any) -> Governed:
         """A run that captures: authorised by `changes` unless something is authorised or open already."""
@@ -252,4 +273,20 @@ def set_clock(clocks: Clocks, *, wall_s: float = 0, boot_s: float = 0, is_synchr
     )
 
 
-__all__ = ["HOUR", "LIVE", "MODEL", "NOTHING_SEEN", "NOW", "PACK", "Letters", "Site", "look", "pack_with", "set_clock"]
+__all__ = [
+    "COVERS",
+    "CURVE",
+    "DETECTOR",
+    "HOUR",
+    "LIVE",
+    "MODEL",
+    "NOTHING_SEEN",
+    "NOW",
+    "PACK",
+    "REPORT",
+    "Letters",
+    "Site",
+    "look",
+    "pack_with",
+    "set_clock",
+]

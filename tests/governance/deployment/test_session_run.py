@@ -15,6 +15,8 @@ from governance.deployment.support import Site, pack_with
 from governance.lists.support import MODEL, a_row
 from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.register import end, recall
+from lfr_kernel.governance.deployment.rethreshold import Wish, confirm, propose
+from lfr_kernel.governance.deployment.thresholds import thresholds_of
 from lfr_kernel.governance.errors import AuditError, RefusedError
 from lfr_kernel.governance.people.sessions import end_session
 from lfr_kernel.governance.standing import Ending, Stage
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lfr_kernel.governance.lists.entries import Row
+    from lfr_kernel.governance.rules import LoadedPack
     from lfr_kernel.telemetry.summary import Summary
 
 pytestmark = pytest.mark.anyio
@@ -73,11 +76,11 @@ class Printer:
 class Run:
     """One run of the profile."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, loaded: LoadedPack | None = None) -> None:
         self.printer = Printer()
         self.alerts: list[Alert] = []
         self.logged: list[str] = []
-        self.happened = {name: anyio.Event() for name in ("alert", "outcome", "entry_withdrawn")}
+        self.happened = {name: anyio.Event() for name in ("alert", "outcome", "entry_withdrawn", "threshold_changed")}
         plugins = [
             CameraPlugin(name="street", api=API_VERSION, create=lambda _: FakeCamera(street(), pace="live")),
             DetectorPlugin(name="fake", api=API_VERSION, create=lambda _: FakeDetector()),
@@ -100,7 +103,7 @@ class Run:
         }
         profile, _ = parse_profile(data, registry, source="a test", here=site.folder)
         vault = site.force.open(site.vault.folder)
-        self.governed = Governed(vault, site.plan(loaded=pack_with()), site.opener(vault))
+        self.governed = Governed(vault, site.plan(loaded=loaded or pack_with(require_report=False)), site.opener(vault))
         site.opened.append(self.governed)
         listener = Listener(log=self._log, fact=self._fact)
         self.session = Session(profile, registry, governed=self.governed, listener=listener)
@@ -164,6 +167,58 @@ async def test_from_the_first_alert_to_the_receipt(site: Site) -> None:
     assert str(site.acts()[-1]["n"]) == run.printer.lines[-1].split()[3]
     assert site.vault.database.pending("anchor") == []
     site.expect_chain()
+
+
+async def test_a_running_kernel_takes_a_change_of_threshold_up(site: Site) -> None:
+    site.rows = [listed("ada", RED), listed("bob", BLUE)]
+    site.a_list(dimension=128)
+    plan = site.plan(loaded=pack_with(require_report=False))
+    site.authorise(plan)
+    run = Run(site)
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await run.next("alert")
+            wish = Wish(threshold=0.9, reason="false-alerts", text=None)
+            propose(site.vault, site.signers["eva"], plan, 1, wish=wish, tested=None)
+            entry = confirm(site.vault, site.signers["ada"], 1).entry
+            await run.next("threshold_changed")
+            before = len(run.alerts)
+            await run.next("alert")
+            summary = run.session.summary()
+            run.session.stop("SIGINT")
+    assert {one.threshold for one in run.alerts[:before]} == {0.64}
+    assert {one.threshold for one in run.alerts[before:]} == {0.9}
+    assert summary.authority is not None
+    assert (summary.authority.threshold, summary.watchlist.threshold) == (0.9, 0.9)
+    assert [one["facts"]["since"] for one in site.acts("threshold_in_force")] == [entry]
+    assert run.logged.count("threshold_basis") == 2
+    (change,) = thresholds_of(site.vault, site.deployment())
+    assert change.in_force_ns is not None
+    # The next run begins with it.
+    run = Run(site)
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await run.next("alert")
+            run.session.stop("SIGINT")
+    assert {one.threshold for one in run.alerts} == {0.9}
+    assert [one["facts"]["threshold"] for one in site.acts("capture_started")] == [0.64, 0.9]
+    site.expect_chain()
+
+
+async def test_models_that_were_not_tested_open_nothing_under_a_strict_pack(site: Site) -> None:
+    site.rows = [listed("ada", RED)]
+    site.a_list(dimension=128)
+    site.authorise()
+    run = Run(site, pack_with())
+    with (
+        anyio.fail_after(PATIENCE_S),
+        pytest.raises(RefusedError, match="leaves what was tested: pack uk-met asks"),
+    ):
+        await run()
+    assert site.acts("capture_started") == []
+    assert site.path.exists()
 
 
 async def test_without_an_operator_on_shift_no_model_is_loaded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

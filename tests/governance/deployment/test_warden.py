@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from governance.deployment.support import HOUR, set_clock
+from governance.deployment.test_threshold import changed
 from governance.lists.support import DIMENSION, MODEL, a_row, a_template
 from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.governed import Tally
@@ -15,7 +16,7 @@ from lfr_kernel.governance.deployment.register import end, extended, recall
 from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, WRITE_S, Warden
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.standing import Ending, Stage
-from lfr_kernel.messages import Recall, Receipt, Relist, Wipe
+from lfr_kernel.messages import Recall, Receipt, Relist, SetThreshold, Wipe
 from lfr_kernel.runtime import ActorError, ActorFailed, ActorStopped
 from lfr_kernel.stages.gallery import Gallery
 from lfr_kernel.stages.index import IndexHost
@@ -257,6 +258,52 @@ async def test_within_a_second_an_entry_that_was_recalled_elsewhere_matches_nobo
         assert (len(plugin), host.facts().entries) == (0, 0)
     assert site.deployment().stage is Stage.CLOSED
     assert site.receipt().withdrawn == 2
+
+
+async def test_within_a_second_a_threshold_that_was_changed_elsewhere_is_in_the_index(site: Site) -> None:
+    watch, rested = Watch(site, site.running()), list[float]()
+    watch.warden.rests_on = rested.append
+    async with watch.on_watch():
+        await watch.clock.advance(0.5)
+        entry = changed(site).entry
+        await watch.clock.advance(1)
+        assert watch.index.asked == [SetThreshold(threshold=0.7)]
+        await watch.clock.advance(2)
+    assert watch.index.asked == [SetThreshold(threshold=0.7)]
+    facts = {"deployment": 1, "was": 0.64, "threshold": 0.7, "reason": "false-alerts", "entry": entry}
+    assert watch.logged == [("threshold_changed", facts)]
+    assert rested == [0.7]
+    assert [one["facts"]["since"] for one in site.acts("threshold_in_force")] == [entry]
+
+
+async def test_an_index_that_does_not_answer_gets_its_threshold_at_the_next_look(site: Site) -> None:
+    watch = Watch(site, site.running())
+
+    def fail(_: Any) -> None:
+        raise ActorError("index", "did not answer within 5 s")
+
+    answer, watch.index.answer = watch.index.answer, fail
+    async with watch.on_watch():
+        changed(site)
+        await watch.clock.advance(0.25)
+        assert site.acts("threshold_in_force") == []
+        watch.index.answer = answer
+        await watch.clock.advance(0.25)
+    assert watch.events == ["threshold_not_taken_up", "threshold_changed"]
+    assert len(site.acts("threshold_in_force")) == 1
+
+
+async def test_a_threshold_below_the_floor_is_not_taken_up_whoever_signed_it(site: Site) -> None:
+    watch = Watch(site, site.running())
+    async with watch.on_watch():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lfr_kernel.governance.deployment.rethreshold._reasons", lambda *_, **__: ())
+            changed(site, 0.5)
+        await watch.clock.advance(2)
+    assert watch.index.asked == []
+    assert watch.events == ["threshold_refused"]
+    assert "expected 0.61 at least (min_threshold of pack uk-met)" in watch.logged[0][1]["why"][0]
+    assert site.acts("threshold_in_force") == []
 
 
 async def test_an_index_that_starts_again_after_the_wipe_has_nobody_and_is_well(site: Site) -> None:

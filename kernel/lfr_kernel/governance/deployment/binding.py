@@ -9,7 +9,7 @@ or role, has done it all the same. Only a revocation reaches back, to the time t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -35,13 +35,28 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["verify_signed"]
+__all__ = ["SignedAct", "signed_acts", "verify_signed"]
 
 T = TypeVar("T")
-ENTRIES = """SELECT number, body, digest, signature FROM entries
+ENTRIES = """SELECT number, at, body, digest, signature FROM entries
     WHERE act = ? AND json_extract(body, '$.facts.deployment') = ? ORDER BY number"""
 STARTS = """SELECT body FROM entries
     WHERE act = 'session_started' AND json_extract(body, '$.key') = ? AND number < ? ORDER BY number LIMIT 1"""
+
+
+class SignedAct(Struct, Generic[T], frozen=True, kw_only=True):
+    """What somebody signed about a deployment, as it stands in the chain; verified."""
+
+    number: int
+    """Of the entry."""
+    digest: str
+    """Likewise."""
+    at_ns: int
+    """When, as the entry says; nanoseconds since 1970, UTC."""
+    act: str
+    member: Member
+    """Who, as the roster that was in force there had them."""
+    statement: T
 
 
 class _Facts(Struct, frozen=True, kw_only=True):
@@ -87,7 +102,8 @@ def verify_signed(vault: Vault, deployment: Deployment) -> None:
         SignatureError: a signature does not hold.
     """
     signed = deployment.authorisation
-    if _signed(vault, deployment, "authorised", AUTHORITY, Authorisation) != [signed]:
+    authorised = signed_acts(vault, deployment, "authorised", AUTHORITY, Authorisation)
+    if [one.statement for one in authorised] != [signed]:
         raise _tampered(deployment, "its authorisation is not the one in the chain")
     document = document_of(vault, deployment)
     ends_ns = _extended(vault, deployment, document.ends_ns)
@@ -103,7 +119,8 @@ def verify_signed(vault: Vault, deployment: Deployment) -> None:
 def _extended(vault: Vault, deployment: Deployment, ends_ns: int) -> int:
     """Return the end that the extensions in the chain lead to: each continues the one before."""
     serial, authority = deployment.serial, deployment.authorisation.authority
-    for extension in _signed(vault, deployment, "authority_extended", EXTENSION, Extension):
+    for act in signed_acts(vault, deployment, "authority_extended", EXTENSION, Extension):
+        extension = act.statement
         expected = (serial, vault.installation.installation, authority, iso_of(ends_ns))
         found = (extension.serial, extension.installation, extension.authority, extension.was)
         if found != expected:
@@ -121,43 +138,59 @@ def _said(extended: tuple[int, str, str, str]) -> str:
     return f"deployment {serial} at {installation} (authority {authority}) that ended at {was}"
 
 
-def _signed(vault: Vault, deployment: Deployment, act: str, kind: str, into: type[T]) -> list[T]:
-    """Return what was signed in each entry of an act that is about a deployment, oldest first."""
+def signed_acts(vault: Vault, deployment: Deployment, act: str, kind: str, into: type[T]) -> list[SignedAct[T]]:
+    """Return what was signed in each entry of an act that is about a deployment, oldest first.
+
+    Args:
+        vault: the installation's.
+        deployment: as the register has it.
+        act: its code: an act of people.
+        kind: of the envelope in the entry.
+        into: the type of the statement in that.
+
+    Raises:
+        RefusedError: who signed one might not.
+        SignatureError: a signature does not hold, or an entry was changed or moved.
+    """
     found = []
-    for number, body, digest, signature in vault.database.query(ENTRIES, (act, deployment.serial)):
+    for number, at, body, digest, signature in vault.database.query(ENTRIES, (act, deployment.serial)):
         try:
             entry = msgspec.json.decode(body, type=_Entry)
-            key = bytes.fromhex(_session_of(vault, number, entry).key)
+            member, session = _signer_of(vault, number, entry)
+            key = bytes.fromhex(session.key)
         except msgspec.DecodeError as error:
             raise SignatureError(
                 f"entry {number} of the audit, {act}, or the start of its session cannot be read ({error}): verify the "
                 "audit (lfr-kernel audit verify)"
             ) from None
-        found.append(verify(entry.facts.signed, kind, into, [key]))
+        statement = verify(entry.facts.signed, kind, into, [key])
         if entry.n != number or not is_signed(body, digest, signature, key):
             raise SignatureError(
                 f"{entry.name} is not as its session signed it: it was changed or "
                 "moved; verify the audit (lfr-kernel audit verify)"
             )
+        found.append(
+            SignedAct(number=number, digest=digest, at_ns=ns_of(at), act=act, member=member, statement=statement)
+        )
     return found
 
 
-def _session_of(vault: Vault, number: int, entry: _Entry) -> SessionCertificate:
-    """Return the session that signed an entry, if its person might do the act there and had certified it."""
+def _signer_of(vault: Vault, number: int, entry: _Entry) -> tuple[Member, SessionCertificate]:
+    """Return who signed an entry and by which session, if they might do the act there and had certified it."""
     rows = vault.database.query(STARTS, (entry.key, number))
     if not rows:
         raise _refused(entry, "was signed by nobody who is on the roster: no session with its key was started before")
-    session = _certified(vault, number, entry, msgspec.json.decode(rows[0][0], type=_Start).facts.certificate)
+    member, session = _certified(vault, number, entry, msgspec.json.decode(rows[0][0], type=_Start).facts.certificate)
     problems = list(_misuses(session, entry, vault.installation.installation))
     if vault.has_ended(session, before=number):
         problems.append(f"the session of {session.person} was ended before")
     if problems:
         raise _refused(entry, f"does not count: {', and '.join(problems)}")
-    return session
+    return member, session
 
 
-def _certified(vault: Vault, number: int, entry: _Entry, envelope: Envelope) -> SessionCertificate:
-    """Return a session that somebody certified who might do the act, by the roster in force at the entry."""
+def _certified(vault: Vault, number: int, entry: _Entry, envelope: Envelope) -> tuple[Member, SessionCertificate]:
+    """Return somebody who might do the act, by the roster in force at the entry, and the session they certified."""
     person = msgspec.json.decode(envelope.body, type=SessionCertificate).person
     rosters = vault.rosters()
     roster = next((one for place, one in reversed(rosters) if place < number), rosters[0][1])
@@ -171,7 +204,7 @@ def _certified(vault: Vault, number: int, entry: _Entry, envelope: Envelope) -> 
         require(entry.act, member)
         require_good(member, at)
         require_good(_as_revoked_since(member, [one for _, one in rosters]), at)
-        return verify(envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
+        return member, verify(envelope, SESSION, SessionCertificate, [bytes.fromhex(member.signing)])
     except (RefusedError, SignatureError) as error:
         raise type(error)(str(_refused(entry, f"does not count, by roster {roster.number}: {error}"))) from None
 

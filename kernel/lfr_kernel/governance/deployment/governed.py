@@ -15,7 +15,7 @@ from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
-from lfr_kernel.governance.deployment.opening import expect_opener, open_deployment, permit_of, permitted
+from lfr_kernel.governance.deployment.opening import Loaded, expect_opener, open_deployment, permit_of, permitted
 from lfr_kernel.governance.deployment.register import (
     Deployment,
     counted,
@@ -27,6 +27,7 @@ from lfr_kernel.governance.deployment.register import (
     withdrawn,
 )
 from lfr_kernel.governance.deployment.settling import is_taken, lock_of, settle_all
+from lfr_kernel.governance.deployment.takeup import Takeup
 from lfr_kernel.governance.deployment.wiping import settle, wipe
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.instant import remember
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lfr_kernel.governance.audit.anchors import AnchorSink
-    from lfr_kernel.governance.basis import Basis
+    from lfr_kernel.governance.basis import Basis, Coverage
     from lfr_kernel.governance.deployment.opening import Opener
     from lfr_kernel.governance.deployment.plan import Plan
+    from lfr_kernel.governance.deployment.takeup import News
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.lists.opened import OpenedList
     from lfr_kernel.governance.permit import Permit, PermitKind
@@ -71,6 +73,8 @@ class Look(Struct, frozen=True, kw_only=True):
     remaining_s: float
     is_suspended: bool
     """Whether the stop rule lets no alert out."""
+    threshold: News | None
+    """A change of threshold that the index does not have yet."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -94,6 +98,11 @@ class Governed:
         self.listed: OpenedList | None = None
         self.anchors: Mapping[str, AnchorSink] = {}
         """Where anchors go, by name."""
+        self.cited: Coverage | None = None
+        """What the cited report covers; set before the list is opened, as the next one is."""
+        self.detector: str | None = None
+        """SHA-256 of the detector's weights."""
+        self._takeup = Takeup(vault, plan)
         self._vault = vault
         self._opener = opener
         self._lock = lock_of(vault)
@@ -113,6 +122,11 @@ class Governed:
     def holds_purges(self) -> bool:
         """Whether nothing may be deleted because of its age: the clock was set forward. May be asked on any thread."""
         return self._holds_purges.is_set()
+
+    @property
+    def threshold(self) -> float:
+        """The threshold that the index has, or is to start with."""
+        return self._takeup.threshold
 
     @property
     def _open_deployment(self) -> Deployment:
@@ -153,7 +167,11 @@ class Governed:
         serial = self._open_deployment.serial
         # Before the list is read: what is recalled while it is counts as news at the first look.
         self._known = set(withdrawn(self._vault.database, self._open_deployment.list))
-        self.listed = open_deployment(self._vault, self.plan, serial, self._opener, model=model, stills=stills)
+        loaded = Loaded(threshold=self._takeup.start(self._open_deployment), detector=self.detector, cited=self.cited)
+        self.listed = open_deployment(
+            self._vault, self.plan, serial, self._opener, model=model, loaded=loaded, stills=stills
+        )
+        self._takeup.loaded = loaded
         self.deployment = find(self._vault.database, serial)
         self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts, lost=self.deployment.lost)
         self._last = known_time(self._vault.database)
@@ -223,6 +241,8 @@ class Governed:
             self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
         if (is_due or is_changed) and goes_on:
             self._settle_others()
+        if is_changed and goes_on:
+            self._takeup.look(deployment, self.listed)
         found = withdrawn(vault.database, deployment.list)
         news = tuple(entry for entry in found if entry not in self._known)
         self._known.update(news)
@@ -235,7 +255,16 @@ class Governed:
             warning_min=warning,
             remaining_s=remaining_s(deployment.term, now),
             is_suspended=self._open_deployment.is_suspended,
+            threshold=self._takeup.news,
         )
+
+    def took_up(self, news: News) -> None:
+        """Write down that the index has a threshold that was changed.
+
+        Raises:
+            AuditError: it cannot be written.
+        """
+        self._takeup.took_up(self._open_deployment, news)
 
     def _settle_others(self) -> None:
         """Purge what is too old, and wipe the lists of other deployments that are over.

@@ -16,6 +16,7 @@ from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, kno
 from lfr_kernel.governance.deployment.custody import Taken, expect_unlocking, keep_key, take_key
 from lfr_kernel.governance.deployment.plan import refuse, verify_list, verify_pack
 from lfr_kernel.governance.deployment.register import deployments, document_of, find, save, withdrawn
+from lfr_kernel.governance.deployment.thresholds import threshold_of, thresholds_of
 from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, remove_source
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import remember
@@ -27,12 +28,14 @@ from lfr_kernel.governance.lists.opened import OpenedList, open_rows
 from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.permit import Permit, PermitRefusedError
 from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand, tied
+from lfr_kernel.governance.tested import outside_tested
 from lfr_kernel.memory import swap_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from lfr_kernel.governance.basis import Coverage
     from lfr_kernel.governance.deployment.custody import Unlock
     from lfr_kernel.governance.deployment.plan import Plan
     from lfr_kernel.governance.deployment.register import Deployment
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.vault import Vault
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Opener", "expect_opener", "open_deployment", "permit_of", "permitted", "working_copy"]
+__all__ = ["Loaded", "Opener", "expect_opener", "list_of", "open_deployment", "permit_of", "permitted", "working_copy"]
 
 WORKING_COPY = "list.lfrlist"
 WITHDRAWALS = """SELECT json_extract(body, '$.facts.entry') FROM entries
@@ -56,6 +59,17 @@ class Opener(Struct, frozen=True, kw_only=True):
     both before models are loaded and after."""
     unlock: Unlock | None
     """Needed to go on with one whose key waits for an operator."""
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """What was loaded for a run, and what it is to be held against."""
+
+    threshold: float
+    """In force."""
+    detector: str | None
+    """SHA-256 of the detector's weights."""
+    cited: Coverage | None
+    """What the cited report covers."""
 
 
 def permitted(vault: Vault, plan: Plan, paces: Mapping[str, str], *, swap: tuple[str, ...] | None = None) -> Deployment:
@@ -96,8 +110,9 @@ def permitted(vault: Vault, plan: Plan, paces: Mapping[str, str], *, swap: tuple
     verify_signed(vault, deployment)
     document = document_of(vault, deployment)
     # Whether its time has come was judged above; an extension is not in the document.
+    threshold = threshold_of(thresholds_of(vault, deployment), plan.threshold)
     problems = verify_authority(
-        document, plan.pack, threshold=plan.threshold, cameras=plan.cameras, now_ns=document.starts_ns
+        document, plan.pack, threshold=threshold, cameras=plan.cameras, now_ns=document.starts_ns
     )
     refuse(f"authority {deployment.authority}", problems)
     return deployment
@@ -187,8 +202,21 @@ def permit_of(deployment: Deployment, plan: Plan) -> Permit:
     )
 
 
+def list_of(vault: Vault, plan: Plan, deployment: Deployment) -> ListFile:
+    """Return the list of a deployment as it lies there, sealed or not, its signatures verified.
+
+    Raises:
+        RefusedError: it is another list than the one that was authorised.
+        ListFileError, SignatureError: it is not there, or not whole.
+    """
+    listed = ListFile.open(working_copy(vault, deployment) if deployment.stage is Stage.OPEN else plan.list)
+    listed.verify_public()
+    _require_cited(listed, deployment)
+    return listed
+
+
 def open_deployment(
-    vault: Vault, plan: Plan, serial: int, opener: Opener, *, model: str, stills: StillCodec
+    vault: Vault, plan: Plan, serial: int, opener: Opener, *, model: str, loaded: Loaded, stills: StillCodec
 ) -> OpenedList:
     """Open the list of a deployment, or go on with it.
 
@@ -202,10 +230,12 @@ def open_deployment(
         serial: of a deployment that `permitted` returned.
         opener: who is there.
         model: SHA-256 of the embedder's weights.
+        loaded: what else was loaded.
         stills: packs and unpacks portraits.
 
     Raises:
-        RefusedError: the list breaks the pack, is not the one that was authorised, or nobody is there who may open it.
+        RefusedError: the list breaks the pack, is not the one that was authorised, or nobody is there who may open it;
+            or the pack demands a report, and this is outside of what was tested.
         PermitRefusedError, AuthorityError: it was ended meanwhile.
         ListFileError, SealError, SignatureError: the list is not whole, or not for this installation.
         AuditError: the database cannot be written.
@@ -213,7 +243,7 @@ def open_deployment(
     deployment = find(vault.database, serial)
     _require_time(vault, plan, deployment)  # again: models were loaded meanwhile
     if deployment.stage is Stage.AUTHORISED:
-        taken = Taken(key=_first_opening(vault, plan, deployment, opener, model), by=None)
+        taken = Taken(key=_first_opening(vault, plan, deployment, opener, model=model, loaded=loaded), by=None)
     elif deployment.stage is Stage.OPEN:
         taken = take_key(vault, deployment, opener.operator, opener.unlock)
     else:
@@ -221,6 +251,8 @@ def open_deployment(
     listed = ListFile.open(working_copy(vault, deployment))
     listed.verify_public()
     _require_cited(listed, deployment)
+    listed.expect_model(model)
+    _expect_tested(listed, plan, loaded, model)
     ((wrapped,),) = vault.database.query("SELECT key FROM deployments WHERE serial = ?", (serial,))
     data_key = unwrap(taken.key, wrapped, _purpose(deployment))
     remove_source(deployment)
@@ -235,11 +267,24 @@ def open_deployment(
         stills=stills,
     )
     try:
-        _note_start(vault, plan, deployment, taken.by)
+        _note_start(vault, plan, deployment, taken.by, loaded)
     except BaseException:
         opened.erase()
         raise
     return opened
+
+
+def _expect_tested(listed: ListFile, plan: Plan, loaded: Loaded, model: str) -> None:
+    """Refuse what leaves the tested range, where the pack demands a report."""
+    reasons = outside_tested(
+        loaded.cited,
+        plan.pack,
+        threshold=loaded.threshold,
+        detector=loaded.detector,
+        embedder=model,
+        listed=listed.header.counts.people,
+    )
+    refuse(f"profile {plan.profile} leaves what was tested", list(reasons))
 
 
 def _withdrawn(vault: Vault, deployment: Deployment) -> set[str]:
@@ -249,13 +294,16 @@ def _withdrawn(vault: Vault, deployment: Deployment) -> set[str]:
     return {*withdrawn(vault.database, deployment.list), *(entry for (entry,) in acts)}
 
 
-def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, model: str) -> bytes:
+def _first_opening(
+    vault: Vault, plan: Plan, deployment: Deployment, opener: Opener, *, model: str, loaded: Loaded
+) -> bytes:
     operator, now = _operator(vault, deployment, opener), vault.clocks()
     sealed = ListFile.open(plan.list)
     sealed.verify_public()
     verify_people(vault, sealed)
     _require_cited(sealed, deployment)
     sealed.expect_model(model)
+    _expect_tested(sealed, plan, loaded, model)  # before it is unsealed, and its file removed
     refuse(
         f"watchlist {plan.list}",
         list(verify_list(sealed, recorded(vault, sealed), plan.pack, plan.loaded.digest, now.utc_ns)),
@@ -294,7 +342,9 @@ def _first_opening(vault: Vault, plan: Plan, deployment: Deployment, opener: Ope
     return key
 
 
-def _note_start(vault: Vault, plan: Plan, deployment: Deployment, unlocked_by: SessionSigner | None) -> None:
+def _note_start(
+    vault: Vault, plan: Plan, deployment: Deployment, unlocked_by: SessionSigner | None, loaded: Loaded
+) -> None:
     now = vault.clocks()
     with vault.database.transaction() as transaction:
         found = find(vault.database, deployment.serial)
@@ -305,7 +355,8 @@ def _note_start(vault: Vault, plan: Plan, deployment: Deployment, unlocked_by: S
         facts = {
             "deployment": deployment.serial,
             "cameras": plan.cameras,
-            "threshold": plan.threshold,
+            "threshold": loaded.threshold,
+            "detector": loaded.detector,
             "after_crash": found.is_capturing,
         }
         if unlocked_by is not None:

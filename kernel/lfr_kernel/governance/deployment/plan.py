@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.rules import Pack
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Plan", "StartMode", "authorise", "extend", "refuse", "verify_list", "verify_pack"]
+__all__ = ["Plan", "StartMode", "authorise", "expect_authorised", "extend", "refuse", "verify_list", "verify_pack"]
 
 StartMode = Literal["sealed", "operator-unlock"]
 HOUR_NS = 3_600 * 10**9
@@ -173,17 +173,26 @@ def extend(
     """
     verify_pack(vault, plan)
     before = find(vault.database, serial)
-    signed = before.authorisation
-    if (signed.profile_digest, signed.pack_digest) != (plan.profile_digest, plan.loaded.digest):
-        raise RefusedError(
-            f"profile {plan.profile} with pack {plan.pack.name} is not what authority {before.authority} is for: "
-            f"expected SHA-256 {signed.profile_digest} and {signed.pack_digest}, got {plan.profile_digest} and "
-            f"{plan.loaded.digest}"
-        )
+    expect_authorised(plan, before)
     document = document_of(vault, before)
     problems = verify_extension(document, plan.pack, ends_ns=before.term.ends_ns, until_ns=until_ns)
     refuse(f"authority {before.authority}", problems)
     return extended(vault, signer, serial, ends_ns=until_ns, reason=reason, text=text)
+
+
+def expect_authorised(plan: Plan, deployment: Deployment) -> None:
+    """See that profile and pack are those that an authority was signed for.
+
+    Raises:
+        RefusedError: they are others.
+    """
+    signed = deployment.authorisation
+    if (signed.profile_digest, signed.pack_digest) != (plan.profile_digest, plan.loaded.digest):
+        raise RefusedError(
+            f"profile {plan.profile} with pack {plan.pack.name} is not what authority {deployment.authority} is for: "
+            f"expected SHA-256 {signed.profile_digest} and {signed.pack_digest}, got {plan.profile_digest} and "
+            f"{plan.loaded.digest}"
+        )
 
 
 def _of_categories(authority: Authority, listed: ListFile) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is signed about a deployment: its authorisation, its extensions, and the receipt of its wipe."""
+"""What is signed about a deployment: authorisation, extensions, changes of threshold, and the receipt of its wipe."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from lfr_kernel.governance.alerts.handling import Handling  # noqa: TC001  (msgspec resolves the annotations)
+from lfr_kernel.governance.tested import FiguresAt  # noqa: TC001
 
-__all__ = ["AUTHORITY", "EXTENSION", "RECEIPT", "Authorisation", "Extension", "Head", "WipeReceipt"]
+__all__ = [
+    "AUTHORITY",
+    "EXTENSION",
+    "RECEIPT",
+    "THRESHOLD",
+    "Authorisation",
+    "Extension",
+    "Head",
+    "ThresholdChange",
+    "WipeReceipt",
+]
 
 AUTHORITY, EXTENSION, RECEIPT = "authority", "authority-extension", "wipe-receipt"
+THRESHOLD = "threshold-change"
 """The kinds of envelope that the statements below come in."""
 
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", title="a SHA-256, hexadecimal")]
@@ -59,6 +71,28 @@ class Extension(Struct, frozen=True, kw_only=True):
     authority: str
     was: Time
     ends: Time
+    by: str
+    at: Time
+
+
+class ThresholdChange(Struct, frozen=True, kw_only=True):
+    """What two people sign to change the threshold of a deployment: first who proposes it, then who confirms it."""
+
+    serial: int
+    installation: str
+    authority: str
+    was: float
+    threshold: float
+    report: Digest | None
+    """SHA-256 of the evaluation report that the figures are from; None: the profile cites none."""
+    before: FiguresAt
+    """At the threshold that it was."""
+    after: FiguresAt
+    """At the new one."""
+    reason: str
+    """A code. In words it stands elsewhere, encrypted."""
+    confirms: Head | None
+    """The entry that proposed it; None: this is the proposal."""
     by: str
     at: Time
 

@@ -10,7 +10,7 @@ import anyio
 from lfr_kernel.governance.errors import AuditError, RefusedError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Standing
-from lfr_kernel.messages import Biometric, Recall, Relist, Wipe
+from lfr_kernel.messages import Biometric, Recall, Relist, SetThreshold, Wipe
 from lfr_kernel.runtime import Actor, ActorError, ActorStopped, CallAbandonedError, describe
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.basis import Basis
     from lfr_kernel.governance.deployment.governed import Governed, Look, Tally
+    from lfr_kernel.governance.deployment.takeup import News
     from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
     from lfr_kernel.runtime import Address, Lane
 
@@ -65,6 +66,8 @@ class Warden(Actor):
         super().__init__("warden")
         self.index: Address
         """Set when the system is wired."""
+        self.rests_on: Callable[[float], None] = lambda _: None
+        """Told a threshold once the index has it: the session's, to say what that rests on."""
         self.is_over = False
         """Whether the deployment has ended: there is nothing left to watch over."""
         self.is_wiped = False
@@ -80,7 +83,7 @@ class Warden(Actor):
         self._lane = lane
         self._tally = tally
         self._basis = basis
-        self._noted = basis()
+        self._noted: Basis | None = None
         self._stop = stop
         self._log = log
 
@@ -114,6 +117,8 @@ class Warden(Actor):
         else:
             for entry in look.withdrawn:
                 await self._withdraw(entry)
+        if look.threshold is not None:
+            await self._take_up(look.deployment, look.threshold)
         if look.warning_min is not None:
             self._log(
                 "authority_ends_soon",
@@ -130,10 +135,7 @@ class Warden(Actor):
         try:
             look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
         except CallAbandonedError as error:
-            raise AuditError(
-                f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
-                f"what holds up its disk, then start again ({error})"
-            ) from error
+            raise _held_up(error) from error
         self.remaining_s = look.remaining_s
         is_going_on = look.standing is Standing.IN_FORCE and not look.is_ending
         if is_going_on and (basis := self._basis()) != self._noted:
@@ -182,6 +184,33 @@ class Warden(Actor):
         template = self._listed.templates.array[withdrawal.row].copy()
         return Relist(person=withdrawal.person, template=Biometric(template, is_kept=True))
 
+    async def _take_up(self, deployment: int, news: News) -> None:
+        """Let the index have a threshold that two people changed, and write down that it has."""
+        change, is_refused = news.change, bool(news.refused)
+        if not is_refused:
+            try:
+                await self.index.ask(SetThreshold(threshold=change.threshold), deadline_s=ASK_S)
+            except ActorError as error:
+                # The next look finds it again.
+                self._log("threshold_not_taken_up", deployment=deployment, why=describe(error))
+                return
+        try:
+            await self._lane.run(self._governed.took_up, news, deadline_s=WRITE_S)
+        except CallAbandonedError as error:
+            raise _held_up(error) from error
+        if is_refused:
+            self._log("threshold_refused", deployment=deployment, threshold=change.threshold, why=list(news.refused))
+            return
+        self.rests_on(change.threshold)
+        self._log(
+            "threshold_changed",
+            deployment=deployment,
+            was=news.was,
+            threshold=change.threshold,
+            reason=change.reason,
+            entry=change.entry,
+        )
+
     async def _end(self, look: Look) -> None:
         """Stop capture and wipe. Nothing cuts this short; a crash does, and the next start finishes it."""
         self.is_over = True
@@ -206,3 +235,10 @@ class Warden(Actor):
             # It has no list to load any more.
             self._log("index_restarted", why=describe(error))
             self.index.restart()
+
+
+def _held_up(error: CallAbandonedError) -> AuditError:
+    return AuditError(
+        f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
+        f"what holds up its disk, then start again ({error})"
+    )

@@ -47,6 +47,9 @@ ACTS: Mapping[str, frozenset[Role]] = {
     "people_counted": frozenset({Role.OPERATOR, Role.AUDITOR, Role.DATA_PROTECTION}),
     "arrests_counted": frozenset({Role.OPERATOR, Role.AUTHORISER}),
     "clock_confirmed": KEEPERS,
+    # By two people, one of each role: see `deployment/thresholds.py`.
+    "threshold_proposed": KEEPERS,
+    "threshold_confirmed": KEEPERS,
     "roster_installed": KEEPERS,
     "packs_installed": KEEPERS,
     "session_started": ANYBODY,
@@ -63,6 +66,7 @@ MACHINE_ACTS = frozenset(
         "end_is_near",
         "entry_expired",
         "clock_jumped",
+        "threshold_in_force",
         "deployment_ended",
         "wiped",
         "alert_raised",

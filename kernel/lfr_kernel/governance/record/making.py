@@ -18,6 +18,7 @@ from lfr_kernel.governance.audit.chain import iso_of, ns_of
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.register import document_of, find
 from lfr_kernel.governance.deployment.statements import Head
+from lfr_kernel.governance.deployment.thresholds import thresholds_of
 from lfr_kernel.governance.errors import AuditError, RefusedError
 from lfr_kernel.governance.keys.signing import Envelope, sign, verify
 from lfr_kernel.governance.people.statements import written
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.deployment.register import Deployment
+    from lfr_kernel.governance.deployment.thresholds import Changed
     from lfr_kernel.governance.people.signer import SessionSigner
     from lfr_kernel.governance.vault import Vault
 
@@ -51,6 +53,8 @@ SECOND_NS = 10**9
 OF_DEPLOYMENT = "SELECT number, body FROM entries WHERE json_extract(body, '$.facts.deployment') = ? ORDER BY number"
 SAMPLES = """SELECT body FROM entries WHERE act = 'list_sampled' AND json_extract(body, '$.facts.list') = ?
     AND json_extract(body, '$.facts.root') = ? ORDER BY number"""
+THRESHOLDS = frozenset({"capture_started", "threshold_in_force"})
+ENDS = frozenset({"capture_stopped", "wiped"})
 WITHDRAWALS = frozenset({"entry_recalled", "entry_expired"})
 
 
@@ -111,7 +115,7 @@ def record_of(vault: Vault, serial: int, *, is_final: bool = False) -> Record:
         captured=spans,
         model=opened.get("model"),
         watchlist=_watchlist(vault, deployment, opened, entries),
-        thresholds=tuple(_thresholds(entries, vault.clocks().utc_ns)),
+        thresholds=tuple(_thresholds(entries, thresholds_of(vault, deployment), vault.clocks().utc_ns)),
         evidence=tuple(dict.fromkeys(_evidence(entries))),
         suspensions=tuple(
             Suspension(at=one.at, false=one.facts["false"], seen=one.facts["seen"])
@@ -270,26 +274,27 @@ def _spans(entries: Sequence[_Entry]) -> Iterator[Span]:
         yield Span(starts=since, ends=None, why="")
 
 
-def _thresholds(entries: Sequence[_Entry], now_ns: int) -> Iterator[ThresholdSpan]:
+def _thresholds(entries: Sequence[_Entry], changes: Sequence[Changed], now_ns: int) -> Iterator[ThresholdSpan]:
     """Yield each threshold with the time that it was in force while cameras were looked at, in order."""
     since: _Entry | None = None
     for one in entries:
-        if one.act in {"capture_started", "threshold_in_force", "capture_stopped", "wiped"} and since is not None:
-            yield _threshold_span(since, ns_of(one.at))
+        if one.act in THRESHOLDS | ENDS and since is not None:
+            yield _threshold_span(since, changes, ns_of(one.at))
             since = None
-        if one.act in {"capture_started", "threshold_in_force"}:
+        if one.act in THRESHOLDS:
             since = one
     if since is not None:
-        yield _threshold_span(since, now_ns)
+        yield _threshold_span(since, changes, now_ns)
 
 
-def _threshold_span(since: _Entry, until_ns: int) -> ThresholdSpan:
+def _threshold_span(since: _Entry, changes: Sequence[Changed], until_ns: int) -> ThresholdSpan:
+    change = next((one for one in reversed(changes) if one.entry < since.n), None)
     return ThresholdSpan(
         threshold=since.facts["threshold"],
         seconds=max(0.0, (until_ns - ns_of(since.at)) / SECOND_NS),
         since=since.at,
-        by=tuple(since.facts.get("by", ())),
-        reason=since.reason,
+        by=() if change is None else change.by,
+        reason=None if change is None else change.reason,
     )
 
 

@@ -257,7 +257,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """A whole report. `covers` is what a profile's threshold cites; the kernel reads nothing else of it."""
+    """A whole report. `covers` is what a threshold cites; of the rest the kernel reads the curves, for its changes."""
 
     schema: int = SCHEMA
     lfr_kernel: str
