@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
-from lfr_kernel.governance.record.page import Figure
+from lfr_kernel.governance.record.page import Column, Figure, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lfr_kernel.governance.record.figures import Estimate, Rate
+    from lfr_kernel.governance.record.page import Cell
 
 __all__ = [
     "NOTHING",
@@ -24,19 +26,24 @@ __all__ = [
     "minutes",
     "moment",
     "one_in",
+    "part",
     "per_cent",
     "plural",
     "rate",
     "seconds",
     "share",
     "similarity",
+    "tally",
+    "times",
     "total",
     "word",
+    "zone",
 ]
 
 NOTHING = "–"
 """Where there is no number, since nothing was counted to make it of."""
 SIGNIFICANT = 2
+SURE = 99
 MINUTE_S, HOUR_S = 60, 3_600
 LONG_RATIO = 100
 
@@ -51,6 +58,12 @@ def share(number: int, of: int) -> Figure:
     return Figure(text=f"{number:,} of {of:,}", value=number, n=of)
 
 
+def part(number: int, of: int) -> Figure:
+    """Return a count as a part of others, with the percentage, where there are any."""
+    text = f"{number:,} of {of:,} ({per_cent(number / of)})" if of else f"{number:,} of {of:,}"
+    return Figure(text=text, value=number, n=of)
+
+
 def total(tally: Mapping[str, int]) -> int:
     """Return how many there are of all codes."""
     return sum(tally.values())
@@ -61,12 +74,20 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
+def times(number: int) -> str:
+    """Return how often: `once`, `3 times`."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def per_cent(value: float) -> str:
-    """Return a share of everything as a percentage of two significant digits, or of whole per cents from 10 % on."""
-    if value == 0 or value >= 0.1:  # noqa: PLR2004  (from here on two digits are whole per cents)
-        return f"{value * 100:.0f} %" if value in {0, 1} or 0.0995 <= value <= 0.995 else f"{value * 100:.1f} %"  # noqa: PLR2004
-    decimals = SIGNIFICANT - 1 - math.floor(math.log10(value * 100))
-    return f"{value * 100:.{max(decimals, 0)}f} %"
+    """Return a share of everything as a percentage of two significant digits."""
+    if value in {0, 1}:
+        return f"{value * 100:.0f} %"
+    exact = Decimal(repr(value)) * 100
+    decimals = max(0, SIGNIFICANT - 1 - exact.adjusted())
+    rounded = exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    # What is nearly all is not all, and what is nearly nothing is not nothing.
+    return f"over {SURE} %" if rounded >= 100 else f"{rounded:f} %"  # noqa: PLR2004
 
 
 def one_in(value: float) -> str:
@@ -184,3 +205,22 @@ def word(code: str, *names: Mapping[str, str]) -> str:
         if code in known:
             return known[code]
     return code.replace("-", " ").replace("_", " ")
+
+
+def tally(
+    caption: str, headings: tuple[str, str], counts: Mapping[str, int], named: Callable[[str], str], n: int | None = None
+) -> Table:
+    """Return a table of how many there are of each code, the most frequent first.
+
+    Args:
+        caption: of the table.
+        headings: of its two columns.
+        counts: by code.
+        named: returns a code in words.
+        n: of how many in all; the sum of the counts if not given.
+    """
+    of = total(counts) if n is None else n
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    rows: tuple[tuple[Cell, ...], ...] = tuple((named(code), count(number, of)) for code, number in ordered)
+    columns = (Column(heading=headings[0]), Column(heading=headings[1], is_number=True))
+    return Table(caption=caption, columns=columns, rows=rows)
