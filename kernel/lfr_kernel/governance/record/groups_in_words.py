@@ -129,7 +129,7 @@ def _reading(ratio: float) -> Iterator[Block]:
     yield Paragraph(
         text="How to read the tests. p is the probability of a count at least as unlikely as this one if false alerts "
         "fell on everybody alike and the group had been that share of those who passed (two-sided exact binomial test). "
-        "Below 0.05 chance is a poor explanation; but of twenty such tests one does so by chance alone."
+        "Below 0.05 chance is a poor explanation; but of twenty such tests as many as one does so by chance alone."
     )
     yield Paragraph(
         text="A higher p does not show that the groups were treated alike. The power says how likely a test on so few "

@@ -27,6 +27,7 @@ __all__ = [
     "Table",
     "Tile",
     "Tiles",
+    "each_text",
     "legible",
     "text_of",
 ]
@@ -145,7 +146,7 @@ def legible(document: Document) -> Document:
 
     Each of those becomes U+FFFD, so that it is seen that something was there. To do so twice changes nothing.
     """
-    cleaned: Document = _each(document, _plain)
+    cleaned: Document = each_text(document, _plain)
     return cleaned
 
 
@@ -155,11 +156,12 @@ def _plain(text: str) -> str:
     )
 
 
-def _each(value: Any, change: Callable[[str], str]) -> Any:
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a document, or a part of one, with each text in it changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, tuple):
-        return tuple(_each(one, change) for one in value)
+        return tuple(each_text(one, change) for one in value)
     if isinstance(value, Struct):
-        return structs.replace(value, **{name: _each(getattr(value, name), change) for name in value.__struct_fields__})
+        return structs.replace(value, **{name: each_text(getattr(value, name), change) for name in value.__struct_fields__})
     return value

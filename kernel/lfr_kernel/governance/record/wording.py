@@ -186,10 +186,9 @@ def _grounds(record: Record) -> Iterator[Block]:
         ("Rule pack", f"{record.pack}, SHA-256 {record.pack_digest}"),
         ("Contact for the public", one.contact),
     ]
+    rows += [("Missing", f"The authority {text}") for text in one.missing]
     yield Rows(rows=tuple(rows))
-    if one.missing:
-        yield Rows(rows=tuple(("Missing", f"The authority {text}") for text in one.missing))
-    else:
+    if not one.missing:
         yield Paragraph(text="The authority refers to every assessment that is asked for.")
 
 
@@ -242,7 +241,7 @@ def _list(record: Record) -> Iterator[Block]:
         if counts:
             yield tally(caption, (heading, "Photographs"), counts, lambda code, names=names: word(code, names))  # type: ignore[misc]
     if not listed.samples:
-        yield Note(text="No dip sample of the list was taken before it was opened.", is_warning=True)
+        yield Note(text="No dip sample of the list was taken.", is_warning=True)
     for number, sample in enumerate(listed.samples, start=1):
         yield tally(
             f"Dip sample {number}: {sample.n:,} photographs drawn at random and checked",
