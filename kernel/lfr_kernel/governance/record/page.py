@@ -29,6 +29,7 @@ __all__ = [
     "Tiles",
     "each_text",
     "legible",
+    "legible_text",
     "text_of",
 ]
 
@@ -146,11 +147,12 @@ def legible(document: Document) -> Document:
 
     Each of those becomes U+FFFD, so that it is seen that something was there. To do so twice changes nothing.
     """
-    cleaned: Document = each_text(document, _plain)
+    cleaned: Document = each_text(document, legible_text)
     return cleaned
 
 
-def _plain(text: str) -> str:
+def legible_text(text: str) -> str:
+    """Return one text so; see `legible`."""
     return "".join(
         one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
     )

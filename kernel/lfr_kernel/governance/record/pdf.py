@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from lfr_kernel.governance.record.page import Note, Section, each_text, legible
 
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 
     from lfr_kernel.governance.record.page import Document
 
-__all__ = ["STANDARDS", "compiled", "printed", "render"]
+__all__ = ["STANDARDS", "compiled", "printable_only", "printed", "render"]
+
+T = TypeVar("T", bound=Struct)
 
 STANDARDS = ("a-2a", "ua-1")
 TEMPLATE = "record.typ"
@@ -34,23 +35,32 @@ def render(document: Document) -> bytes:
     that they lack stand as their numbers, and the document says so.
     """
     shown = printed(document)
-    return compiled(TEMPLATE, {"document": msgspec.json.encode(shown).decode(), "date": _date(document.made)})
+    return compiled(TEMPLATE, {"document": msgspec.json.encode(shown).decode()}, made=document.made)
 
 
 def printed(document: Document) -> Document:
     """Return a document that can be printed with the fonts there are."""
-    document = legible(document)
-    characters: set[str] = set()
-    each_text(document, lambda text: characters.update(text) or text)
-    strange = sorted(one for one in characters if not one.isascii())
-    missing = set(without_glyph(strange))
-    if not missing:
-        return document
-    table = {ord(one): f"[U+{ord(one):04X}]" for one in missing}
-    replaced: Document = each_text(document, lambda text: text.translate(table))
-    first = replaced.sections[0] if replaced.sections else Section(title="", blocks=())
+    shown, is_whole = printable_only(legible(document))
+    if is_whole:
+        return shown
+    first = shown.sections[0] if shown.sections else Section(title="", blocks=())
     told = structs.replace(first, blocks=(*first.blocks, Note(text=WITHOUT_GLYPH)))
-    return structs.replace(replaced, sections=(told, *replaced.sections[1:]))
+    return structs.replace(shown, sections=(told, *shown.sections[1:]))
+
+
+def printable_only(value: T) -> tuple[T, bool]:
+    """Return a document, or the like, with numbers for characters that no font has; and whether it had none of them."""
+    characters: set[str] = set()
+
+    def note(text: str) -> str:
+        characters.update(text)
+        return text
+
+    each_text(value, note)
+    missing = list(without_glyph(sorted(one for one in characters if not one.isascii())))
+    table = {ord(one): f"[U+{ord(one):04X}]" for one in missing}
+    shown: T = each_text(value, lambda text: text.translate(table)) if missing else value
+    return shown, not missing
 
 
 def without_glyph(characters: list[str]) -> Iterable[str]:
@@ -79,13 +89,13 @@ def _can_print(characters: list[str]) -> bool:
     return True
 
 
-def compiled(template: str, inputs: Mapping[str, str], *, format: str = "pdf") -> bytes:  # noqa: A002  (typst's word)
-    """Return a template of this package, typeset.
+def compiled(template: str, inputs: Mapping[str, str], *, made: str) -> bytes:
+    """Return a template of this package as a PDF.
 
     Args:
         template: name of its file.
         inputs: what it reads from `sys.inputs`.
-        format: `pdf`.
+        made: ISO 8601: the date that the file gives itself; 1970 where it is none.
     """
     import typst  # noqa: PLC0415  (only who asks for a PDF waits for the typesetter to load)
 
@@ -95,7 +105,7 @@ def compiled(template: str, inputs: Mapping[str, str], *, format: str = "pdf") -
         format="pdf",
         sys_inputs=dict(inputs),
         pdf_standards=list(STANDARDS),
-        timestamp=0,
+        timestamp=_seconds(made),
         ignore_system_fonts=True,
     )
     if not isinstance(made, bytes):
@@ -103,9 +113,9 @@ def compiled(template: str, inputs: Mapping[str, str], *, format: str = "pdf") -
     return made
 
 
-def _date(made: str) -> str:
+def _seconds(made: str) -> int:
     try:
         at = dt.datetime.fromisoformat(made)
     except ValueError:
-        return "null"
-    return json.dumps([at.year, at.month, at.day])
+        return 0
+    return max(0, int((at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()))
