@@ -16,6 +16,7 @@ from lfr_kernel.cli.authority import authorise, authority
 from lfr_kernel.cli.check import check
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.installation import installation
+from lfr_kernel.cli.notice import notice
 from lfr_kernel.cli.org import org
 from lfr_kernel.cli.person import person
 from lfr_kernel.cli.plugins import plugins
@@ -143,7 +144,7 @@ def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx.exit(run_profile(Path(path), registry, duration_s=duration, as_json=as_json, debug=debug, present=present))
 
 
-for command in (audit, authorise, authority, check, installation, org, person, plugins, session, watchlist):
+for command in (audit, authorise, authority, check, installation, notice, org, person, plugins, session, watchlist):
     cli.add_command(command)
 watchlist.add_command(recall)
 

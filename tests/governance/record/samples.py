@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.record.figures import Attribute
 
 HOSTILE = (
-    "<script>alert(1)</script> #eval(\"1+1\") $x$ `code` **bold** [link](https://evil.example) {{ 7*7 }} {% raw %} "
-    "| pipe | &lt; =HYPERLINK(\"x\") \u202eesrever \x1b[31mred\x07 \U0001f600 \u4e2d\u6587 \U000f0000 @everyone "
-    + "w" * 100
+    '<script>alert(1)</script> #eval("1+1") $x$ `code` **bold** [link](https://evil.example) {{ 7*7 }} {% raw %} '
+    '| pipe | &lt; =HYPERLINK("x") \u202eesrever \x1b[31mred\x07 \U0001f600 \u4e2d\u6587 \U000f0000 @everyone '
+    + "w"
+    * 100
 )
 FORMULA = '=cmd|"/c calc"!A0'
 
@@ -74,9 +75,7 @@ def groups(attribute: Attribute, tally: dict[str, int], ratio: float) -> list[Gr
         )
         fits = [step / 100 for step in range(1, 100) if binomtest(events, n, step / 100).pvalue >= 0.05]
         found.append(
-            GroupFigure(
-                attribute=attribute, group=code, share=rate(events, n), tests=tests, unsurprising_from=fits[0]
-            )
+            GroupFigure(attribute=attribute, group=code, share=rate(events, n), tests=tests, unsurprising_from=fits[0])
         )
     return found
 
@@ -276,7 +275,7 @@ def hostile(text: str = HOSTILE) -> Record:
         organisation=text,
         installation_name=text,
         mark=text,
-        titles={code: text for code in RECORD.titles},
+        titles=dict.fromkeys(RECORD.titles, text),
         why=text,
         grounds=structs.replace(
             RECORD.grounds, **{**grounds, "categories": (text,), "cameras": (text,), "missing": (text,)}

@@ -25,8 +25,8 @@ def how_often(counted: Counted, figures: Figures) -> Iterator[Block]:
     """Give both rates, best case and worst, and say what they mean."""
     yield Paragraph(
         text="Two rates stand side by side, since neither says enough alone. Per passage: how likely the system is to "
-        "propose somebody wrongly who goes by. Per alert: how likely an alert is to be wrong, for whoever is stopped on "
-        "one."
+        "propose somebody wrongly who goes by. Per alert: how likely an alert is to be wrong, for whoever is stopped "
+        "on one."
     )
     rows = (
         _row("False alerts per passage", figures.false_per_face),
@@ -72,8 +72,8 @@ def meaning(one: Rate, what: str) -> str:
         )
     value = one.value or 0.0
     return (
-        f"{plural(one.events, 'false alert')} among {plural(one.n, what)} is {per_cent(value)}, {one_in(value)}; chance "
-        f"leaves open rates from {interval(one)}."
+        f"{plural(one.events, 'false alert')} among {plural(one.n, what)} is {per_cent(value)}, {one_in(value)}; "
+        f"chance leaves open rates from {interval(one)}."
     )
 
 

@@ -128,13 +128,14 @@ def _smallest(test: FootfallTest) -> Figure:
 def _reading(ratio: float) -> Iterator[Block]:
     yield Paragraph(
         text="How to read the tests. p is the probability of a count at least as unlikely as this one if false alerts "
-        "fell on everybody alike and the group had been that share of those who passed (two-sided exact binomial test). "
-        "Below 0.05 chance is a poor explanation; but of twenty such tests as many as one does so by chance alone."
+        "fell on everybody alike and the group had been that share of those who passed (two-sided exact binomial "
+        "test). Below 0.05 chance is a poor explanation; but of twenty such tests as many as one does so by chance "
+        "alone."
     )
     yield Paragraph(
         text="A higher p does not show that the groups were treated alike. The power says how likely a test on so few "
-        f"false alerts was to notice it if the group's rate had been {ratio:g} times that of everybody else; where it is "
-        "low, \N{LEFT DOUBLE QUOTATION MARK}not significant\N{RIGHT DOUBLE QUOTATION MARK} means that nobody could "
+        f"false alerts was to notice it if the group's rate had been {ratio:g} times that of everybody else; where it "
+        "is low, \N{LEFT DOUBLE QUOTATION MARK}not significant\N{RIGHT DOUBLE QUOTATION MARK} means that nobody could "
         "have told. The smallest ratio is the one that such a test notices four times of five; none means that no "
         "difference, however large, is noticed so often."
     )

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|~&#$!@])")
-_LINK = re.compile(r"(?i)(?<=://)|(?<=\bwww)(?=\.)|(?<=\bmailto)(?=:)|(?<=\bxmpp)(?=:)")
+_LINK = re.compile(r"(?i)(?=://)|(?<=\bwww)(?=\.)|(?<=\bmailto)(?=:)|(?<=\bxmpp)(?=:)")
+"""Where GitHub would make a link of what is none."""
 _LINE = re.compile(r"^([-+=]|\d+(?=[.)]))")
 """What makes a list, or underlines a heading, at the beginning of a line."""
 

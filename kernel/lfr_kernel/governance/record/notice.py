@@ -92,9 +92,7 @@ def notice_of(
                     "two faces are alike enough, a person is alerted, compares the pictures, and decides."
                 ),
                 Rows(rows=rows),
-                *(
-                    (Note(text="This deployment is for a public assembly."),) if authority.is_assembly else ()
-                ),
+                *((Note(text="This deployment is for a public assembly."),) if authority.is_assembly else ()),
             ),
         ),
         Section(title="Who is looked for", blocks=tuple(_looked_for(authority, titles))),
@@ -167,9 +165,9 @@ def _looked_for(authority: Authority, titles: Mapping[str, str]) -> Iterator[Blo
 
 def _not_listed() -> Iterator[Block]:
     yield Paragraph(
-        text="Your face is compared with the list in the memory of one computer and is then overwritten: the picture, and "
-        "the numbers that were made from it. Nobody sees either of them, neither is written to a disk or sent anywhere, "
-        "and no setting changes that."
+        text="Your face is compared with the list in the memory of one computer and is then overwritten: the picture, "
+        "and the numbers that were made from it. Nobody sees either of them, neither is written to a disk or sent "
+        "anywhere, and no setting changes that."
     )
     yield Paragraph(
         text="You need not pass the cameras. To go another way, to turn away or to cover your face is no reason for "
@@ -207,8 +205,8 @@ def _kept(handling: Handling | None) -> Iterator[Block]:
 
 def _rights(authority: Authority) -> Iterator[Block]:
     yield Paragraph(
-        text="You may ask whether anything is held about you and see it, have what is wrong put right or erased, object, "
-        "and complain. Of whoever raised no alert nothing is held that could be found."
+        text="You may ask whether anything is held about you and see it, have what is wrong put right or erased, "
+        "object, and complain. Of whoever raised no alert nothing is held that could be found."
     )
     yield Rows(
         rows=(
@@ -221,9 +219,9 @@ def _rights(authority: Authority) -> Iterator[Block]:
 def _published(authority: Authority, serial: int | None) -> Iterator[Block]:
     of = f"authority {authority.id}" + ("" if serial is None else f", deployment {serial}")
     yield Paragraph(
-        text="Afterwards there is a signed record: how many faces passed, how many alerts there were and how many of them "
-        "were right and wrong, how many people were stopped and for how long, and what came of it. A deployment that was called off or "
-        f"went wrong has one, too. Ask the contact above for the record of {of}."
+        text="Afterwards there is a signed record: how many faces passed, how many alerts there were and how many of "
+        "them were right and wrong, how many people were stopped and for how long, and what came of it. A deployment "
+        f"that was called off or went wrong has one, too. Ask the contact above for the record of {of}."
     )
     missing = [name for name in authority.references.__struct_fields__ if getattr(authority.references, name) is None]
     given = [

@@ -153,9 +153,7 @@ def legible(document: Document) -> Document:
 
 def legible_text(text: str) -> str:
     """Return one text so; see `legible`."""
-    return "".join(
-        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
-    )
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split()))
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:
@@ -165,5 +163,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, tuple):
         return tuple(each_text(one, change) for one in value)
     if isinstance(value, Struct):
-        return structs.replace(value, **{name: each_text(getattr(value, name), change) for name in value.__struct_fields__})
+        return structs.replace(
+            value, **{name: each_text(getattr(value, name), change) for name in value.__struct_fields__}
+        )
     return value

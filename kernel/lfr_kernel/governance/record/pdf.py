@@ -14,13 +14,15 @@ from lfr_kernel.governance.record.page import Note, Section, each_text, legible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from typst import PDFStandard
+
     from lfr_kernel.governance.record.page import Document
 
 __all__ = ["STANDARDS", "compiled", "printable_only", "printed", "render"]
 
 T = TypeVar("T", bound=Struct)
 
-STANDARDS = ("a-2a", "ua-1")
+STANDARDS: tuple[PDFStandard, ...] = ("a-2a", "ua-1")
 TEMPLATE = "record.typ"
 WITHOUT_GLYPH = (
     "Some characters cannot be shown with the fonts of this file. They stand as their numbers, as [U+4E2D]; the other "
@@ -100,17 +102,13 @@ def compiled(template: str, inputs: Mapping[str, str], *, made: str) -> bytes:
     import typst  # noqa: PLC0415  (only who asks for a PDF waits for the typesetter to load)
 
     source = files("lfr_kernel.governance.record").joinpath(template).read_bytes()
-    made = typst.compile(
+    return typst.compile(
         source,
-        format="pdf",
         sys_inputs=dict(inputs),
         pdf_standards=list(STANDARDS),
         timestamp=_seconds(made),
         ignore_system_fonts=True,
     )
-    if not isinstance(made, bytes):
-        raise TypeError(f"expected one file from the typesetter, got {type(made).__name__}")
-    return made
 
 
 def _seconds(made: str) -> int:

@@ -40,7 +40,7 @@ __all__ = [
     "zone",
 ]
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 """Where there is no number, since nothing was counted to make it of."""
 SIGNIFICANT = 2
 SURE = 99
@@ -136,7 +136,9 @@ def similarity(value: float) -> Figure:
 
 def seconds(value: float | None) -> Figure:
     """Return a length of time in seconds."""
-    return Figure(text=NOTHING if value is None else f"{value:,.3g} s" if value < LONG_RATIO else f"{value:,.0f} s", value=value)
+    return Figure(
+        text=NOTHING if value is None else f"{value:,.3g} s" if value < LONG_RATIO else f"{value:,.0f} s", value=value
+    )
 
 
 def minutes(value: float | None) -> Figure:
@@ -151,7 +153,7 @@ def duration(value: float) -> Figure:
     parts = [f"{hours} h"] if hours else []
     if rest >= MINUTE_S:
         parts.append(f"{rest // MINUTE_S} min")
-    if not hours and rest % MINUTE_S or not parts:
+    if (not hours and rest % MINUTE_S) or not parts:
         parts.append(f"{rest % MINUTE_S} s")
     return Figure(text=" ".join(parts), value=value)
 
@@ -208,7 +210,11 @@ def word(code: str, *names: Mapping[str, str]) -> str:
 
 
 def tally(
-    caption: str, headings: tuple[str, str], counts: Mapping[str, int], named: Callable[[str], str], n: int | None = None
+    caption: str,
+    headings: tuple[str, str],
+    counts: Mapping[str, int],
+    named: Callable[[str], str],
+    n: int | None = None,
 ) -> Table:
     """Return a table of how many there are of each code, the most frequent first.
 

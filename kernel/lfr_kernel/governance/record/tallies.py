@@ -158,7 +158,9 @@ def _alerts(counted: Counted) -> Iterator[Block]:
             "them could be counted. They are among those of which nobody established whether they were true.",
             is_warning=True,
         )
-    yield Paragraph(text="Dismissed is not the same as false: whoever dismissed an alert may have done so for any reason.")
+    yield Paragraph(
+        text="Dismissed is not the same as false: whoever dismissed an alert may have done so for any reason."
+    )
     if counted.states:
         yield tally(
             "How far the alerts came", ("State", "Alerts"), counted.states, lambda code: word(code, codes.STATES)
@@ -200,8 +202,8 @@ def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
         )
     )
     yield Paragraph(
-        text="How long people take and how often they say no tells whether they decide for themselves. Decisions within "
-        "a second or two, or hardly any dismissals, are a reason to ask."
+        text="How long people take and how often they say no tells whether they decide for themselves. Decisions "
+        "within a second or two, or hardly any dismissals, are a reason to ask."
     )
 
 
@@ -255,7 +257,10 @@ def _outcomes(counted: Counted, in_operation: int | None) -> Iterator[Block]:
 
 
 def _protected(counted: Counted) -> Iterator[Block]:
-    for whom, outcomes in (("under-18s", counted.outcomes_under_18), ("vulnerable people", counted.outcomes_vulnerable)):
+    for whom, outcomes in (
+        ("under-18s", counted.outcomes_under_18),
+        ("vulnerable people", counted.outcomes_vulnerable),
+    ):
         if outcomes:
             yield tally(
                 f"Alerts on entries of {whom}, by outcome",

@@ -39,9 +39,7 @@ def document_of(record: Record, figures: Figures) -> Document:
         Section(title="When it ran", blocks=tuple(_times(record))),
         Section(title="Who was looked for", blocks=tuple(_list(record))),
         Section(title="Model, threshold and evidence", blocks=(*thresholds(record), *evidence(record))),
-        *counted_sections(
-            record.counted, figures, record.titles, arrests_in_operation=record.arrests_in_operation
-        ),
+        *counted_sections(record.counted, figures, record.titles, arrests_in_operation=record.arrests_in_operation),
         *_calibrated(record),
         *suspensions(record),
         Section(title="How to check this record", blocks=tuple(_checking(record))),
@@ -62,9 +60,9 @@ def rolled_up(
     subtitle: str,
     counted: Counted,
     figures: Figures,
+    *,
     titles: Mapping[str, str],
     rows: Sequence[Record],
-    *,
     mark: str = "",
     notes: Sequence[str] = (),
     made: str = "",
@@ -109,9 +107,9 @@ def rolled_up(
 
 
 _ADDED = (
-    "Each row is a file that its installation signed. Whoever has the files and the organisation's public key can verify "
-    "them, see that no number between the first and the last is missing, add up what they counted, and make every rate "
-    "and test here again."
+    "Each row is a file that its installation signed. Whoever has the files and the organisation's public key can "
+    "verify them, see that no number between the first and the last is missing, add up what they counted, and make every "
+    "rate and test here again."
 )
 
 
@@ -262,15 +260,17 @@ def _calibrated(record: Record) -> Iterator[Section]:
         Column(heading="People", is_number=True),
         Column(heading="Passages", is_number=True),
     )
-    table = Table(caption="People counted by hand, and passages counted by the system meanwhile", columns=columns, rows=rows)
+    table = Table(
+        caption="People counted by hand, and passages counted by the system meanwhile", columns=columns, rows=rows
+    )
     yield Section(title="Counts by hand", blocks=(table,))
 
 
 def _checking(record: Record) -> Iterator[Block]:
     yield Paragraph(
-        text="This page is a reading of a record that the installation signed; by itself it proves nothing. Ask for the "
-        "signed file. Whoever has it and the organisation's public key can verify the signature, make every rate and "
-        "test here again, and hold the counts against the audit, whose last counted entry is named below. Numbers of "
+        text="This page is a reading of a record that the installation signed; by itself it proves nothing. Ask for "
+        "the signed file. Whoever has it and the organisation's public key can verify the signature, make every rate "
+        "and test here again, and hold the counts against the audit, whose last counted entry is named below. Numbers of "
         "deployments have no gaps: each record names the entry that closed the one before."
     )
     yield Rows(
