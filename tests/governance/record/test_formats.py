@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from markdown_it import MarkdownIt
-from msgspec import structs
 
 from governance.record import samples
 from lfr_kernel.governance.record import pdf, spreadsheet, terminal
@@ -207,11 +206,22 @@ def test_markdown_has_no_markup_but_its_own() -> None:
     tokens = MarkdownIt("gfm-like").parse(FORMATS["markdown"](document(samples.hostile())).decode())
     inline = [child.type for token in tokens for child in token.children or ()]
     kinds = {token.type for token in tokens} | set(inline)
-    assert not kinds & {"html_block", "html_inline", "link_open", "code_inline", "fence", "code_block", "image", "s_open"}
+    assert not kinds & {
+        "html_block",
+        "html_inline",
+        "link_open",
+        "code_inline",
+        "fence",
+        "code_block",
+        "image",
+        "s_open",
+    }
     assert {token.tag for token in tokens if token.type == "heading_open"} == {"h1", "h2"}
 
 
-@pytest.mark.parametrize("text", ["1. one", "- item", "+ item", "=====", "# head", "> quote", "    code", "***", "| a |"])
+@pytest.mark.parametrize(
+    "text", ["1. one", "- item", "+ item", "=====", "# head", "> quote", "    code", "***", "| a |"]
+)
 def test_markdown_lines_stay_lines(text: str) -> None:
     shown = Document(title="t", subtitle=text, mark="", sections=(Section(title="s", blocks=(Paragraph(text=text),)),))
     page = MarkdownIt("commonmark").enable("table").render(FORMATS["markdown"](shown).decode())

@@ -154,7 +154,9 @@ def test_the_same_sections_are_in_a_record_and_in_a_roll_up() -> None:
     assert section(shown.sections, "How often it was wrong") == section(sections, "How often it was wrong")
     text = said(shown)
     assert text.startswith("13 is missing")
-    assert "van-3 14 | Station Square, north entrance, 4 May 2030 | Completed | 1,312 | 12,120 | 47 | 34 | 8 | 9" in text
+    assert (
+        "van-3 14 | Station Square, north entrance, 4 May 2030 | Completed | 1,312 | 12,120 | 47 | 34 | 8 | 9" in text
+    )
     assert "Abandoned: it was never opened" in text
     # Where one of them did not say, nobody knows the sum.
     assert "whatever they came from: Nobody said" in text

@@ -123,10 +123,10 @@ def sign_of(authority: Authority, organisation: str, *, mark: str = "", ends: dt
         when=_span(authority.starts, until),
         why=authority.purpose,
         points=(
-            "Faces that pass are compared with a list of people who are looked for.",
+            "Faces are compared with a list of people who are looked for.",
             "If you are not on the list, your face is forgotten at once.",
             "A person decides, never the machine alone.",
-            "You may go another way or cover your face: neither is a reason to stop you.",
+            "To avoid it, or to cover your face, is no reason to stop you.",
         ),
         contact=authority.contact,
         address=address_in(authority.contact),
