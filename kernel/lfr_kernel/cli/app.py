@@ -36,6 +36,7 @@ OWN: Mapping[str, str] = {
     "authority": "List, show, extend and close what was authorised.",
     "check": "Find every mistake in a profile before you run it.",
     "installation": "Make, found, update and show a vault.",
+    "notice": "What the public is told: a notice, or a sign.",
     "org": "Sign rosters, rule packs and installations, offline.",
     "person": "Make somebody's keys.",
     "plugins": "List what is installed, with its settings.",

@@ -17,15 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 PREFIX = b"lfr-audit-1\0"
 ANCHOR = re.compile(r"lfr-anchor 1 (\S+) (\d{1,15}) ([0-9a-f]{64}) (\S+)\Z")
 moment = datetime.fromisoformat
-ROLES = """installation: founded recovered capture_started capture_stopped end_is_near entry_expired clock_jumped
-installation: threshold_in_force deployment_ended wiped alert_raised alert_delivered alert_undeliverable basis_judged
-installation: assessments_revealed alerts_suspended alerts_expired alerts_purged pictures_purged texts_purged
-installation: record_signed\nanybody: roster_installed packs_installed
-list-builder: list_built
-reviewer: list_reviewed
-authoriser: authorised authority_extended
-operator: deployment_opened deployment_unlocked alert_viewed alert_assessed assessment_committed alert_engaged
-operator: alert_closed"""
+ROLES = """installation: founded recovered capture_started capture_stopped end_is_near entry_expired clock_jumped wiped
+installation: threshold_in_force deployment_ended alert_raised alert_delivered alert_undeliverable assessments_revealed
+installation: basis_judged alerts_suspended alerts_expired alerts_purged pictures_purged texts_purged record_signed
+anybody: roster_installed packs_installed\nlist-builder: list_built\nreviewer: list_reviewed
+authoriser: authorised authority_extended\noperator: deployment_opened deployment_unlocked alert_viewed
+operator: alert_assessed assessment_committed alert_engaged alert_closed"""
 SIGNERS = {act: role.strip(":") for role, *acts in map(str.split, ROLES.splitlines()) for act in acts}
 NONE = "self-consistent only: no anchors given"
 UNREADABLE = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, InvalidSignature, RecursionError)

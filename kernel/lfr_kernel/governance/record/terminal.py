@@ -1,0 +1,118 @@
+"""A document on a terminal, and as plain text of 80 columns."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tiles, legible, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from lfr_kernel.governance.record.page import Block, Document, Drawn
+
+__all__ = ["render", "renderable"]
+
+COLUMNS = 80
+BAR = 20
+"""Columns of a drawn interval."""
+LABEL = 30
+
+
+def render(document: Document) -> str:
+    """Return a document as plain text, 80 columns wide."""
+    file = io.StringIO()
+    console = Console(file=file, width=COLUMNS, color_system=None, highlight=False, legacy_windows=False)
+    console.print(renderable(document))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def renderable(document: Document) -> RenderableType:
+    """Return a document for a rich console."""
+    return Group(*_parts(legible(document)))
+
+
+def _parts(document: Document) -> Iterator[RenderableType]:
+    for text, style in ((document.mark, "bold reverse"), (document.warning, "bold yellow")):
+        if text:
+            yield Text(text, style)
+            yield Text()
+    yield Text(document.title, "bold")
+    yield Text(document.subtitle, "dim")
+    for section in document.sections:
+        yield Text()
+        yield Text(section.title.upper(), "bold cyan")
+        for block in section.blocks:
+            yield Text()
+            yield _block(block)
+    if document.mark:
+        yield Text()
+        yield Text(document.mark, "bold reverse")
+
+
+def _block(block: Block) -> RenderableType:
+    if isinstance(block, Paragraph):
+        return Text(block.text, "dim")
+    if isinstance(block, Note):
+        return Padding(Text(f"! {block.text}" if block.is_warning else block.text, "yellow" * block.is_warning), (0, 0))
+    if isinstance(block, Rows):
+        return _rows([(label, text_of(cell)) for label, cell in block.rows])
+    if isinstance(block, Tiles):
+        return _tiles(block)
+    return _table(block)
+
+
+def _rows(rows: list[tuple[str, str]]) -> Grid:
+    grid = Grid.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", max_width=LABEL, overflow="fold")
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(Text(label), Text(text))
+    return grid
+
+
+def _tiles(tiles: Tiles) -> Grid:
+    grid = Grid.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right", style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_column(style="dim", overflow="fold")
+    for tile in tiles.tiles:
+        grid.add_row(Text(text_of(tile.cell)), Text(tile.label), Text(tile.note))
+    return grid
+
+
+def _table(table: Table) -> RenderableType:
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    for number, column in enumerate(table.columns):
+        # The first column gives way: what is said of a row must stay legible in a narrow window.
+        grid.add_column(
+            Text(column.heading),
+            justify="right" if column.is_number else "left",
+            overflow="fold",
+            min_width=8 if number == 0 else None,
+        )
+    if table.drawn:
+        grid.add_column(Text("0 to 100 %"), no_wrap=True)
+    for number, row in enumerate(table.rows):
+        cells = [Text(text_of(cell)) for cell in row]
+        grid.add_row(*cells, *([_bar(table.drawn[number])] if table.drawn else []))
+    return Group(Text(table.caption, "italic"), grid)
+
+
+def _bar(drawn: Drawn | None) -> Text:
+    if drawn is None:
+        return Text()
+    low, value, high = (min(BAR - 1, int(share * BAR)) for share in (drawn.low, drawn.value, drawn.high))
+    signs = ["·"] * BAR
+    signs[low : high + 1] = ["─"] * (high + 1 - low)
+    signs[value] = "●"
+    return Text("".join(signs))

@@ -1,0 +1,219 @@
+"""A record in words: what it says, and what it never says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from governance.record import samples
+from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tiles, text_of
+from lfr_kernel.governance.record.phrases import duration, moment, one_in, per_cent, similarity
+from lfr_kernel.governance.record.statements import Counted, Evidence
+from lfr_kernel.governance.record.wording import DRAFT, counted_sections, document_of, rolled_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfr_kernel.governance.record.page import Block, Document, Section
+    from lfr_kernel.governance.record.statements import Record
+
+
+def document(record: Record) -> Document:
+    return document_of(record, samples.figures(record.counted))
+
+
+def words(*blocks: Block) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Paragraph | Note):
+            yield block.text
+        elif isinstance(block, Rows):
+            yield from (f"{label}: {text_of(cell)}" for label, cell in block.rows)
+        elif isinstance(block, Tiles):
+            yield from (f"{tile.label}: {text_of(tile.cell)} {tile.note}" for tile in block.tiles)
+        elif isinstance(block, Table):
+            yield block.caption
+            yield from (" | ".join(map(text_of, row)) for row in block.rows)
+
+
+def said(shown: Document, title: str = "") -> str:
+    parts = [one for one in shown.sections if title in {"", one.title}]
+    assert parts, title
+    return "\n".join(line for one in parts for line in words(*one.blocks))
+
+
+def section(sections: tuple[Section, ...], title: str) -> Section:
+    return next(one for one in sections if one.title == title)
+
+
+def test_both_denominators_stand_side_by_side_with_their_intervals() -> None:
+    text = said(document(samples.RECORD), "How often it was wrong")
+    assert "False alerts per passage | 8 of 12,120 | 0.066 % | 1 in 1,520 | 0.029 % to 0.13 %" in text
+    assert "False alerts per alert | 8 of 47 | 17 % | 1 in 5.9 | 7.6 % to 31 %" in text
+    assert "Per alert, if all not established were false | 13 of 47 | 28 %" in text
+
+
+def test_no_false_alert_is_no_promise_of_none() -> None:
+    text = said(document(samples.QUIET))
+    assert (
+        "With 0 false alerts among 12,000 passages, the true rate may still be up to about 3 in 12,000, or 0.025 %"
+        in text
+    )
+    # Of three alerts 3 / n would be a promise of nothing at all: the exact bound stands alone.
+    assert "With 0 false alerts among 3 alerts, the true rate may still be up to 63 %" in text
+
+
+def test_groups_come_with_n_interval_test_and_power() -> None:
+    text = said(document(samples.RECORD), "False alerts by group")
+    assert "False alerts by recorded ethnicity (8 recorded)" in text
+    assert "Black, Black British, Caribbean or African | 5 | 63 % | 24 % to 91 % | 29 % or more were" in text
+    assert "p: Black, Black British, Caribbean or African | under 0.001 | 0.010 | 0.058 | 0.28 | 0.73 | 1.00" in text
+    assert "Power: chance to notice a rate 2 times that of the rest | 16 %" in text
+    assert "Smallest ratio noticed four times of five | 8 | 9.5 | 9.5 | 13 | none | 24" in text
+    assert "Of 2 false alerts the age band was not recorded." in text
+    assert "Software infers them of nobody" in text
+
+
+def test_an_attribute_that_nobody_recorded_is_said_to_be_missing() -> None:
+    counted = structs.replace(samples.BUSY, false_by_sex={"not-recorded": 8})
+    record = structs.replace(samples.RECORD, counted=counted)
+    assert "The sex was recorded of none of the 8 false alerts." in said(document(record), "False alerts by group")
+
+
+def test_what_is_missing_is_said_in_plain_words() -> None:
+    nothing = Evidence(state="none", report=None, report_class=None, reasons=())
+    watchlist = structs.replace(samples.RECORD.watchlist, samples=())
+    text = said(document(structs.replace(samples.RECORD, evidence=(nothing,), watchlist=watchlist)))
+    assert "No evidence of accuracy or of equal treatment is on file" in text
+    assert "Missing: The authority refers to no equality assessment" in text
+    assert "No dip sample of the list was taken." in text
+
+
+def test_arrests_from_alerts_stand_beside_all_arrests_of_the_operation() -> None:
+    text = said(document(samples.RECORD), "Outcomes")
+    assert "Arrests that came from alerts: 9" in text
+    assert "All arrests in the operation, whatever they came from: 13" in text
+    assert "4 arrests of the operation had nothing to do with an alert" in text
+    unsaid = structs.replace(samples.RECORD, arrests_in_operation=None)
+    assert "whatever they came from: Nobody said" in said(document(unsaid), "Outcomes")
+
+
+def test_a_similarity_is_never_a_percentage() -> None:
+    text = said(document(samples.RECORD), "Model, threshold and evidence")
+    assert "0.64 | 3 h 37 min" in text
+    assert "person dee (operator) and person ada (authoriser)" in text
+    assert "%" not in text.replace("it is not a percentage", "")
+
+
+def test_passages_are_told_apart_from_people() -> None:
+    counted = samples.RECORD.counted
+    plain = said(document_of(samples.RECORD, samples.figures(counted)), "Who passed")
+    assert "nothing says how many people these passages were" in plain
+    by_hand = said(document_of(samples.RECORD, samples.figures(counted, per_person=1.34)), "Who passed")
+    assert "Passages a person makes: about 1.3 (95 % interval 1.1 to 1.6)" in by_hand
+    assert "People those passages were: about 9,000 (95 % interval 7,700 to 11,000)" in by_hand
+
+
+def test_a_draft_says_so_before_anything_else() -> None:
+    assert document(samples.DRAFT).warning == DRAFT
+    assert document(samples.DRAFT).mark == "DEMONSTRATION: not an operational deployment"
+    assert not document(samples.RECORD).warning
+
+
+def test_a_suspension_and_an_alert_that_cannot_be_read_are_among_the_first_things_said() -> None:
+    shown = document(samples.RECORD)
+    assert "Alerts were suspended once" in said(shown, "In short")
+    assert "4 May 2030, 12:40:02 UTC | 6 | 5,404" in said(shown, "Suspensions")
+    assert "The keys of 1 alert were destroyed" in said(shown, "Alerts")
+
+
+@pytest.mark.parametrize("record", [samples.EMPTY, samples.NEVER])
+def test_nothing_is_made_of_nothing(record: Record) -> None:
+    text = said(document(record))
+    assert "No face passed a camera" in text
+    assert "False alerts per passage | 0 of 0 | \N{EN DASH}" in text
+    assert "nan" not in text
+
+
+def test_one_that_was_never_opened_says_so_first() -> None:
+    shown = document(samples.NEVER)
+    assert said(shown, "In short").startswith("This deployment was never opened")
+    assert "Abandoned: it was never opened" in said(shown, "When it ran")
+
+
+def test_the_same_sections_are_in_a_record_and_in_a_roll_up() -> None:
+    counted, rows = samples.BUSY, (samples.NEVER, samples.EMPTY, samples.RECORD)
+    figures = samples.figures(counted)
+    shown = rolled_up(
+        "Example Police", "2030", counted, figures, titles=samples.RECORD.titles, rows=rows, notes=("13 is missing",)
+    )
+    sections = counted_sections(counted, figures, samples.RECORD.titles)
+    assert section(shown.sections, "How often it was wrong") == section(sections, "How often it was wrong")
+    text = said(shown)
+    assert text.startswith("13 is missing")
+    assert (
+        "van-3 14 | Station Square, north entrance, 4 May 2030 | Completed | 1,312 | 12,120 | 47 | 34 | 8 | 9" in text
+    )
+    assert "Abandoned: it was never opened" in text
+    # Where one of them did not say, nobody knows the sum.
+    assert "whatever they came from: Nobody said" in text
+
+
+def test_a_roll_up_with_a_draft_in_it_is_a_draft() -> None:
+    counted = samples.BUSY
+    shown = rolled_up("a", "b", counted, samples.figures(counted), titles={}, rows=(samples.DRAFT,), mark="m")
+    assert (shown.warning, shown.mark) == (DRAFT, "m")
+
+
+def test_codes_of_the_pack_are_put_into_words_and_unknown_ones_stay_readable() -> None:
+    counted = structs.replace(samples.BUSY, powers={"warrant": 9, "new-power": 1}, lost={"probe_no_gpu": 2, "odd": 1})
+    text = said(document(structs.replace(samples.RECORD, counted=counted)))
+    assert "Arrest under the warrant of a court | 9" in text
+    assert "new power | 1" in text
+    assert "The search was lost: no gpu | 2" in text
+    assert "Odd | 1" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 %"), (1, "100 %"), (0.00000318, "0.00032 %"), (0.625, "63 %"), (0.05, "5.0 %"), (0.997, "over 99 %")],
+)
+def test_percentages_have_two_digits_and_round_nothing_away(value: float, text: str) -> None:
+    assert per_cent(value) == text
+
+
+@given(st.floats(min_value=1e-9, max_value=1, exclude_max=True))
+def test_no_rate_between_is_shown_as_none_or_all(value: float) -> None:
+    assert per_cent(value) not in {"0 %", "100 %"}
+    shown = per_cent(value).removesuffix(" %").removeprefix("over ")
+    assert float(shown) / 100 == pytest.approx(value, rel=0.06)
+    assert one_in(value).startswith("1 in ")
+
+
+def test_times_and_lengths() -> None:
+    assert moment("2030-05-04T09:00:00.123456789Z") == "4 May 2030, 09:00:00 UTC"
+    assert moment("soon") == "soon"
+    assert [duration(value).text for value in (0, 59, 61, 3_600, 90_061)] == [
+        "0 s", "59 s", "1 min 1 s", "1 h", "25 h 1 min",
+    ]  # fmt: skip
+    assert [similarity(value).text for value in (0.6, 0.64, 0.645)] == ["0.60", "0.64", "0.645"]
+
+
+@given(
+    st.builds(
+        Counted,
+        seen=st.integers(0, 10**7),
+        raised=st.integers(0, 100),
+        truth=st.dictionaries(st.sampled_from(["true", "false"]), st.integers(0, 40)),
+        lost=st.dictionaries(st.text(max_size=8), st.integers(0, 10**6), max_size=3),
+        powers=st.dictionaries(st.text(max_size=8), st.integers(0, 9), max_size=3),
+    )
+)
+def test_there_is_a_document_of_whatever_was_counted(counted: Counted) -> None:
+    figures = samples.figures(Counted(seen=12, raised=3, truth={"true": 3}))
+    for one in counted_sections(counted, figures, {}):
+        assert one.blocks
+        assert all(line is not None for line in words(*one.blocks))
