@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, structs
-from rich.console import Console
 
 from lfr_kernel.cli.asking import FILE, opened_vault
+from lfr_kernel.cli.paging import expect_place, put, put_document
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.governance.alerts.handling import handling_of
 from lfr_kernel.governance.authority import load_authority
 from lfr_kernel.governance.deployment.register import document_of, find
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.record.notice import notice_of, sign_of
 from lfr_kernel.governance.record.page import Document
 from lfr_kernel.governance.record.poster import SIGN_FORMATS
-from lfr_kernel.governance.record.rendering import BINARY, FORMATS
-from lfr_kernel.governance.record.terminal import renderable
+from lfr_kernel.governance.record.rendering import FORMATS
 from lfr_kernel.governance.rules import built_in_packs, load_pack
 from lfr_kernel.planning import pack_of, vault_of
 from lfr_kernel.profile import load_profile
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.record.notice import Sign
     from lfr_kernel.governance.rules import LoadedPack
-    from lfr_kernel.plugins import Registry
 
 __all__ = ["notice"]
 
@@ -97,8 +94,7 @@ def notice(  # noqa: PLR0917  (click hands them in by name)
         raise click.UsageError("expected either AUTHORITY.toml or --deployment N")
     if as_sign and kind not in SIGN_FORMATS:
         raise click.UsageError(f"a sign comes as {', '.join(SIGN_FORMATS)}, and not as {kind}")
-    if kind in BINARY and out is None and sys.stdout.isatty():
-        raise click.UsageError(f"a terminal cannot show a {kind}: give --out FILE, or redirect it")
+    expect_place(kind, out)
     pack = _pack(ctx, path)
     if document is not None:
         told = _drafted(document, pack, _organisation(ctx, organisation, path, folder))
@@ -112,7 +108,7 @@ def notice(  # noqa: PLR0917  (click hands them in by name)
 def _pack(ctx: click.Context, path: Path | None) -> LoadedPack | None:
     if path is None:
         return None
-    registry: Registry = ctx.obj["registry"]
+    registry = registry_of(ctx)
     profile, _ = load_profile(path, registry)
     return pack_of(profile)
 
@@ -121,7 +117,7 @@ def _organisation(ctx: click.Context, given: str | None, path: Path | None, fold
     if given is not None:
         return given
     if path is not None:
-        registry: Registry = ctx.obj["registry"]
+        registry = registry_of(ctx)
         folder = vault_of(load_profile(path, registry)[0])
     if folder is None or not folder.is_dir():
         raise click.UsageError("nothing says whose deployment it is: give --organisation NAME, or --vault FOLDER")
@@ -194,13 +190,7 @@ def _sign(told: _Told) -> Sign:
 
 
 def _put(page: Document | Sign, kind: str, out: Path | None) -> None:
-    """Write a notice, or a sign, where it was asked for."""
-    if isinstance(page, Document) and kind == "text" and out is None and sys.stdout.isatty():
-        Console(highlight=False).print(renderable(page))
-        return
-    content = FORMATS[kind](page) if isinstance(page, Document) else SIGN_FORMATS[kind](page)
-    if out is None:
-        click.echo(content, nl=False)
-        return
-    write_whole(out, content, mode=0o644)
-    click.echo(f"wrote {out}", err=True)
+    if isinstance(page, Document):
+        put_document(page, kind, out)
+    else:
+        put(SIGN_FORMATS[kind](page), out)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lfr_kernel.citation import read_report
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.register import find
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.deployment.statements import ThresholdChange
     from lfr_kernel.governance.deployment.thresholds import Changed, Thresholds
     from lfr_kernel.governance.tested import Figure, FiguresAt
-    from lfr_kernel.plugins import Registry
 
 __all__ = ["threshold"]
 
@@ -61,7 +61,7 @@ def propose_(  # noqa: PLR0917  (click hands them in by name)
     ctx: click.Context, serial: int, value: float, path: Path, reason: str, text: str | None, name: str | None
 ) -> None:
     """Propose VALUE for a deployment that is authorised or open. Nothing changes until somebody else confirms it."""
-    registry: Registry = ctx.obj["registry"]
+    registry = registry_of(ctx)
     profile, _ = load_profile(path, registry)
     plan, tested = plan_of(profile, path, registry), read_report(profile.basis)
     wish = Wish(threshold=value, reason=reason, text=text)

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfr_kernel.governance.record.rollup import add
+from lfr_kernel.governance.record.counting import add
 from lfr_kernel.governance.record.statements import Counted
 
 if TYPE_CHECKING:

@@ -120,6 +120,10 @@ WHYS: Mapping[str, str] = {
     "boot-clock": "the authorised end came, by the clock that nobody sets",
     "closed": "somebody closed it",
     "revoked": "the authority was withdrawn",
+    "stopped": "the run was ended",
+    "failed": "the run failed",
+    "cut-off": "nothing says when: a crash, or a loss of power",
+    "clock_jumped": "the clock was set forward",
     "unopened": "its time passed before anybody opened it",
 }
 _GATES: Mapping[str, str] = {

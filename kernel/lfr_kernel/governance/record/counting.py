@@ -6,9 +6,9 @@ latter was counted in the moment before.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -20,7 +20,7 @@ from lfr_kernel.governance.alerts.vocabulary import Truth
 from lfr_kernel.governance.record.statements import Counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lfr_kernel.governance.alerts.statements import Described
 
@@ -51,19 +51,25 @@ def count(alerts: Iterable[Settled], *, are_expired: bool) -> Counted:
     return tally.counted()
 
 
-def add(several: Iterable[Counted]) -> Counted:
-    """Return what several counts come to together. Neither their order nor how they are grouped matters."""
-    given = list(several)
-    added: dict[str, object] = {}
-    for name, zero in structs.asdict(Counted()).items():
-        values = [getattr(one, name) for one in given]
-        if isinstance(zero, int):
-            added[name] = sum(values)
-        elif isinstance(zero, dict):
-            added[name] = dict(sorted(sum(map(Counter, values), Counter[str]()).items()))
-        else:
-            added[name] = tuple(sorted(chain.from_iterable(values)))
-    return msgspec.convert(added, Counted)
+def add(counteds: Iterable[Counted]) -> Counted:
+    """Return the sum: numbers and tallies added, ordered values merged. In whatever order, it comes to the same."""
+    given = [Counted(), *counteds]
+    return Counted(**{name: _sum([getattr(one, name) for one in given]) for name in _NAMES})
+
+
+_NAMES = [field.name for field in structs.fields(Counted)]
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """Add values of one field: all are numbers, tallies, or tuples in ascending order."""
+    if isinstance(values[0], int):
+        return sum(values)
+    if isinstance(values[0], tuple):
+        return tuple(heapq.merge(*values))
+    total: Counter[str] = Counter()
+    for value in values:
+        total.update(value)
+    return dict(total)
 
 
 class _Tally:

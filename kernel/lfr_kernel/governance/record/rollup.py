@@ -6,15 +6,15 @@ is wrong with them: a sum over what happened to fit would be the roll-up of some
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
+from lfr_kernel.governance.record.counting import add
 from lfr_kernel.governance.record.figures import Figures  # noqa: TC001  (msgspec resolves the annotations)
 from lfr_kernel.governance.record.reading import read_records
-from lfr_kernel.governance.record.statements import Calibration, Counted, Tally
+from lfr_kernel.governance.record.statements import Calibration, Counted, Tally  # noqa: TC001  (likewise)
 from lfr_kernel.governance.record.statistics import figures_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.record.reading import Read
     from lfr_kernel.governance.record.statements import Record
 
-__all__ = ["RollUp", "Serials", "Source", "add", "roll_up", "roll_up_read"]
+__all__ = ["RollUp", "Serials", "Source", "roll_up", "roll_up_read"]
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -78,27 +78,6 @@ class RollUp(Struct, frozen=True, kw_only=True):
     counted: Counted
     figures: Figures
     sources: tuple[Source, ...]
-
-
-def add(counteds: Iterable[Counted]) -> Counted:
-    """Return the sum: numbers and tallies added, ordered values merged. In whatever order, it comes to the same."""
-    given = [Counted(), *counteds]
-    return Counted(**{name: _sum([getattr(one, name) for one in given]) for name in _NAMES})
-
-
-_NAMES = [field.name for field in structs.fields(Counted)]
-
-
-def _sum(values: Sequence[Any]) -> Any:
-    """Add values of one field: all are numbers, tallies, or tuples in ascending order."""
-    if isinstance(values[0], int):
-        return sum(values)
-    if isinstance(values[0], tuple):
-        return tuple(heapq.merge(*values))
-    total: Counter[str] = Counter()
-    for value in values:
-        total.update(value)
-    return dict(total)
 
 
 def roll_up(folder: Path, organisation: Organisation) -> RollUp:

@@ -96,8 +96,8 @@ def rolled_up(
         mark=mark,
         sections=(
             Section(title="In short", blocks=lead),
-            Section(title="The deployments", blocks=(_deployments(rows),)),
             *counted_sections(counted, figures, titles, arrests_in_operation=arrests),
+            Section(title="The deployments", blocks=(_deployments(rows),)),
             Section(title="How to check these figures", blocks=(Paragraph(text=_ADDED),)),
         ),
         warning="" if all(one.is_final for one in rows) else DRAFT,
@@ -108,8 +108,8 @@ def rolled_up(
 
 _ADDED = (
     "Each row is a file that its installation signed. Whoever has the files and the organisation's public key can "
-    "verify them, see that no number between the first and the last is missing, add up what they counted, and make "
-    "every rate and test here again."
+    "verify them (lfr-kernel record rollup), see that no number between the first and the last is missing, add up what "
+    "they counted, and make every rate and test here again."
 )
 
 
@@ -269,9 +269,10 @@ def _calibrated(record: Record) -> Iterator[Section]:
 def _checking(record: Record) -> Iterator[Block]:
     yield Paragraph(
         text="This page is a reading of a record that the installation signed; by itself it proves nothing. Ask for "
-        "the signed file. Whoever has it and the organisation's public key can verify the signature, make every rate "
-        "and test here again, and hold the counts against the audit, whose last counted entry is named below. Numbers "
-        "of deployments have no gaps: each record names the entry that closed the one before."
+        "the signed file. Whoever has it and the organisation's public key can verify the signature (lfr-kernel record "
+        "verify FILE --root organisation.pub), make every rate and test here again, and hold the counts against the "
+        "audit, whose last counted entry is named below. Numbers of deployments have no gaps: each record names the "
+        "entry that closed the one before."
     )
     yield Rows(
         rows=(
