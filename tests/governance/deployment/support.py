@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import structs
 
 from governance.lists.support import MODEL, NOW, a_row, facts
-from governance.vaults import PEOPLE, SECOND_NS
+from governance.vaults import SECOND_NS
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
 from lfr_kernel.governance.authority import load_authority
@@ -119,7 +119,7 @@ class Site:
         self.folder = folder
         self.opened: list[Governed] = []
         self.rows: list[Row] = [a_row("ada", 1), a_row("ada", 2), a_row("bob", 3)]
-        self.signers = {name: force.session(vault, name) for name in PEOPLE}
+        self.signers = {name: force.session(vault, name) for name in force.people}
 
     @property
     def path(self) -> Path:
