@@ -53,6 +53,7 @@ SECOND_NS = 10**9
 OF_DEPLOYMENT = "SELECT number, body FROM entries WHERE json_extract(body, '$.facts.deployment') = ? ORDER BY number"
 SAMPLES = """SELECT body FROM entries WHERE act = 'list_sampled' AND json_extract(body, '$.facts.list') = ?
     AND json_extract(body, '$.facts.root') = ? ORDER BY number"""
+BEGUN = "SELECT expires_s FROM purges WHERE kind = 'alert' AND deployment = ?"
 THRESHOLDS = frozenset({"capture_started", "threshold_in_force"})
 ENDS = frozenset({"capture_stopped", "wiped"})
 WITHDRAWALS = frozenset({"entry_recalled", "entry_expired"})
@@ -70,7 +71,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
 
 
 def record_of(vault: Vault, serial: int, *, is_final: bool = False) -> Record:
-    """Return the record of a deployment as things stand.
+    """Return the record of a deployment as things stand, at one moment: others may raise or purge alerts meanwhile.
 
     Args:
         vault: the installation's.
@@ -81,6 +82,11 @@ def record_of(vault: Vault, serial: int, *, is_final: bool = False) -> Record:
         RefusedError: there is no such deployment, or its authority was deleted since, as its time had come.
         AuditError: what was raised and what is counted do not come to the same: the chain or the alerts were changed.
     """
+    with vault.database.snapshot():
+        return _record_of(vault, serial, is_final=is_final)
+
+
+def _record_of(vault: Vault, serial: int, *, is_final: bool) -> Record:
     deployment = find(vault.database, serial)
     handling = deployment.authorisation.handling
     if not vault.keyring.has(f"text-{serial}"):
@@ -314,7 +320,10 @@ def _calibrations(vault: Vault, serial: int, entries: Sequence[_Entry]) -> Itera
 
 def _counted(vault: Vault, deployment: Deployment, entries: Sequence[_Entry]) -> Counted:
     gone = [msgspec.convert(one.facts["counted"], Counted) for one in entries if one.act == "alerts_expired"]
-    there = count(settled(vault, listed(vault.database, deployment=deployment.serial)), are_expired=False)
+    # Those whose purge was begun, and not finished, are in the chain already.
+    begun = {expires_s for (expires_s,) in vault.database.query(BEGUN, (deployment.serial,))}
+    left = [one for one in listed(vault.database, deployment=deployment.serial) if one.expires_s not in begun]
+    there = count(settled(vault, left), are_expired=False)
     found = add([*gone, there, Counted(seen=deployment.seen, lost=deployment.lost)])
     raised = Counter(one.act for one in entries)["alert_raised"]
     if raised != found.raised:
