@@ -56,6 +56,8 @@ SAMPLES = """SELECT body FROM entries WHERE act = 'list_sampled' AND json_extrac
 BEGUN = "SELECT expires_s FROM purges WHERE kind = 'alert' AND deployment = ?"
 THRESHOLDS = frozenset({"capture_started", "threshold_in_force"})
 ENDS = frozenset({"capture_stopped", "wiped"})
+OF_A_RUN = THRESHOLDS | {"alert_raised", "alert_delivered", "basis_judged", "end_is_near", "entry_expired"}
+"""What a kernel writes down while it looks at cameras."""
 WITHDRAWALS = frozenset({"entry_recalled", "entry_expired"})
 
 
@@ -281,12 +283,19 @@ def _spans(entries: Sequence[_Entry]) -> Iterator[Span]:
 
 
 def _thresholds(entries: Sequence[_Entry], changes: Sequence[Changed], now_ns: int) -> Iterator[ThresholdSpan]:
-    """Yield each threshold with the time that it was in force while cameras were looked at, in order."""
+    """Yield each threshold with the time that it was in force while cameras were looked at, in order.
+
+    Of a run that was cut off nobody knows how long it went on: it counts up to the last that it wrote down.
+    """
     since: _Entry | None = None
+    last_ns = 0
     for one in entries:
         if one.act in THRESHOLDS | ENDS and since is not None:
-            yield _threshold_span(since, changes, ns_of(one.at))
+            is_cut_off = one.act in {"capture_started", "wiped"}
+            yield _threshold_span(since, changes, last_ns if is_cut_off else ns_of(one.at))
             since = None
+        if one.act in OF_A_RUN:
+            last_ns = ns_of(one.at)
         if one.act in THRESHOLDS:
             since = one
     if since is not None:
