@@ -162,6 +162,9 @@ def finalise(vault: Vault, serial: int) -> Envelope:
     if why := why_not_final(vault, serial):
         raise RefusedError(f"the record of deployment {serial} cannot be final yet: {why}")
     with vault.database.transaction() as transaction:
+        kept = signed_record(vault, serial)  # by another process, a moment ago
+        if kept is not None:
+            return kept
         signed = sign(RECORD, record_of(vault, serial, is_final=True), vault.signer)
         transaction.execute(
             "INSERT INTO records (deployment, body) VALUES (?, ?)", (serial, msgspec.json.encode(signed).decode())
@@ -202,9 +205,9 @@ def arrests(vault: Vault, by: SessionSigner, serial: int, number: int, how: str)
 def _note(vault: Vault, by: SessionSigner, act: str, facts: dict[str, Any], text: str) -> None:
     serial = facts["deployment"]
     find(vault.database, serial)
-    if signed_record(vault, serial) is not None:
-        raise RefusedError(f"the record of deployment {serial} is final: nothing is added to it")
     with vault.database.transaction() as transaction:
+        if signed_record(vault, serial) is not None:
+            raise RefusedError(f"the record of deployment {serial} is final: nothing is added to it")
         vault.act(
             transaction,
             act,
