@@ -9,9 +9,10 @@ import pytest
 
 from governance.alerts.remains import left_of, slices
 from governance.canaries import text
-from governance.deployment.support import NOTHING_SEEN
+from governance.deployment.support import NOTHING_SEEN, set_clock
 from governance.record.records import Forces
 from lfr_kernel.governance.alerts.vocabulary import Verdict
+from lfr_kernel.governance.deployment.clockwork import confirm_clock
 from lfr_kernel.governance.deployment.register import document_of, end
 from lfr_kernel.governance.deployment.settling import settle_all
 from lfr_kernel.governance.errors import RefusedError
@@ -159,6 +160,19 @@ def test_texts_of_a_deployment_that_is_not_closed_stay(duty: Duty) -> None:
     assert names_of_texts(duty) == ["text-1"]
 
 
+def test_a_clock_set_forward_that_nobody_vouches_for_destroys_no_text(open_duty: OpenDuty) -> None:
+    duty = open_duty(text_days=2)
+    vault = duty.site.vault
+    closed(duty)
+    set_clock(duty.site.clocks, wall_s=3 * DAY_S, boot_s=60)
+    assert retain(vault) == []
+    assert status(vault).is_held
+    assert names_of_texts(duty) == ["text-1"]
+    assert signed_record(vault, 1) is None
+    confirm_clock(vault, duty.site.signers["eva"])
+    assert [one.kind for one in retain(vault)] == ["text"]
+
+
 def test_texts_of_what_was_never_opened_go_too_and_its_record_stays(site: Site) -> None:
     site.authorise()
     end(site.vault, 1, signer=site.signers["dee"], why="revoked", text="rain")
@@ -209,11 +223,12 @@ def test_a_key_that_somebody_took_away_is_not_made_anew(over: Duty) -> None:
     over.site.clocks.pass_(days=32)
     retain(vault)
     (vault.keyring.folder / "text-1.key").unlink()
+    vault.text_key(2)  # of another deployment, which is being authorised
     with pytest.raises(RefusedError, match=GONE):
         document_of(vault, over.site.deployment())
     with pytest.raises(RefusedError, match=GONE):
         calibrated(over)
-    assert names_of_texts(over) == []
+    assert names_of_texts(over) == ["text-2"]
     over.site.clocks.pass_(days=334)
     assert [one.kind for one in retain(vault)] == ["text"]
     assert vault.database.query("SELECT document FROM deployments") == [(None,)]
