@@ -90,8 +90,8 @@ def run(folder: Path, *, as_json: bool) -> None:
 def _what(kind: str, count: int) -> str:
     if kind == "text":
         return "its authority and free texts are"
-    many = "is" if count == 1 else "are"
-    return f"{count} {'alert' if kind == 'alert' else 'pair of pictures'}{'' if count == 1 else 's'} {many}"
+    one, several = ("alert is", "alerts are") if kind == "alert" else ("pair of pictures is", "pairs of pictures are")
+    return f"{count} {one if count == 1 else several}"
 
 
 def _show(console: Console, found: Status) -> None:

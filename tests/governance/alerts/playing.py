@@ -132,6 +132,8 @@ class Post(Duty):
             self.ids[planted.what] = alert
             for line in planted.lines:
                 self.act(alert, line)
+            # Every command reads the whole log: a short one is read sooner.
+            self.site.vault.database.empty_log()
 
     def act(self, alert: str, line: str | Refused) -> None:
         """Do one line."""
