@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FEW", "FORTY", "RECALLED", "SINGLE", "Planted", "Refused"]
+from lfr_kernel.governance.record.statements import Counted
+
+__all__ = ["COUNTED", "FEW", "FORTY", "OF_ALL", "RECALLED", "SINGLE", "Planted", "Refused"]
 
 
 class Refused(NamedTuple):
@@ -119,47 +121,47 @@ FORTY = (
     Planted("somebody else: light", (
         *ENGAGE, TALK,
         Refused(f"{NO_ACTION} --truth false --proof document", "expected sex of whoever was falsely alerted on"),
-        f"{NO_ACTION} --truth false --proof document --cause light --sex 'male,observed-in-person,PC 1' "
-        "--age '25-34,observed-in-person,PC 1' --ethnicity 'black,self-defined,PC 1'",
+        (f"{NO_ACTION} --truth false --proof document --cause light --sex 'male,observed-in-person,PC 1' "
+        "--age '25-34,observed-in-person,PC 1' --ethnicity 'black,self-defined,PC 1'"),
         "eva show --reason complaint",
         "eva export --to RECIPIENT --out complaint.json.sealed --reason subject-access",
         Refused("eva assess --dismiss", "needs the role operator"),
     )),
     Planted("somebody else: angle", (
         *ENGAGE, TALK,
-        f"{NO_ACTION} --truth false --proof said-so --cause angle --sex 'female,self-defined,PC 2' "
-        "--age '18-24,self-defined,PC 2' --ethnicity 'white,self-defined,PC 2'",
+        (f"{NO_ACTION} --truth false --proof said-so --cause angle --sex 'female,self-defined,PC 2' "
+        "--age '18-24,self-defined,PC 2' --ethnicity 'white,self-defined,PC 2'"),
     )),
     Planted("dismissed; somebody else: a covered face", (
         *DISMISS,
-        "dee outcome --truth false --proof compared-images --cause occlusion --sex 'male,observed-from-image,dee' "
-        "--age not-recorded --ethnicity 'asian,observed-from-image,dee'",
+        ("dee outcome --truth false --proof compared-images --cause occlusion --sex 'male,observed-from-image,dee' "
+        "--age not-recorded --ethnicity 'asian,observed-from-image,dee'"),
     )),
     Planted("somebody else: a poor picture", (
         *ENGAGE, TALK,
-        f"{NO_ACTION} --truth false --proof biometric --cause low-quality --sex 'male,observed-in-person,PC 1' "
-        "--age '35-49,observed-in-person,PC 1' --ethnicity not-recorded",
+        (f"{NO_ACTION} --truth false --proof biometric --cause low-quality --sex 'male,observed-in-person,PC 1' "
+        "--age '35-49,observed-in-person,PC 1' --ethnicity not-recorded"),
     )),
     Planted("somebody else: a look-alike, searched", (
         *ENGAGE,
         f"dee engage --power misuse-of-drugs-23 --force handcuffs --minutes 15 --searched {TOLD}",
-        f"{NO_ACTION} --truth false --proof document --cause look-alike --sex 'female,observed-in-person,PC 3' "
-        "--age '50-64,observed-in-person,PC 3' --ethnicity 'mixed,observed-in-person,PC 3'",
+        (f"{NO_ACTION} --truth false --proof document --cause look-alike --sex 'female,observed-in-person,PC 3' "
+        "--age '50-64,observed-in-person,PC 3' --ethnicity 'mixed,observed-in-person,PC 3'"),
     )),
     Planted("somebody else: a brother", (
         *ENGAGE, TALK,
-        f"{NO_ACTION} --truth false --proof known-person --cause twin-or-kin --sex 'male,observed-in-person,PC 3' "
-        "--age '65-and-over,self-defined,PC 3' --ethnicity 'another,self-defined,PC 3'",
+        (f"{NO_ACTION} --truth false --proof known-person --cause twin-or-kin --sex 'male,observed-in-person,PC 3' "
+        "--age '65-and-over,self-defined,PC 3' --ethnicity 'another,self-defined,PC 3'"),
     )),
     Planted("somebody else: the wrong photograph was listed", (
         *ENGAGE, TALK,
-        f"{NO_ACTION} --truth false --proof document --cause list-error --sex not-recorded "
-        "--age 'under-18,observed-in-person,PC 1' --ethnicity 'black,observed-in-person,PC 1'",
+        (f"{NO_ACTION} --truth false --proof document --cause list-error --sex not-recorded "
+        "--age 'under-18,observed-in-person,PC 1' --ethnicity 'black,observed-in-person,PC 1'"),
     )),
     Planted("dismissed; somebody else, nobody knows why; the entry was recalled meanwhile", (
         *DISMISS,
-        "dee outcome --truth false --proof compared-images --sex 'male,observed-from-image,dee' "
-        "--age '25-34,observed-from-image,dee' --ethnicity 'white,observed-from-image,dee'",
+        ("dee outcome --truth false --proof compared-images --sex 'male,observed-from-image,dee' "
+        "--age '25-34,observed-from-image,dee' --ethnicity 'white,observed-from-image,dee'"),
     ), RECALLED),
     Planted("one corrects their assessment, so that two disagree; the third engages", (
         *DISMISS,
@@ -190,13 +192,13 @@ FORTY = (
         *ENGAGE,
         f"dee engage --power pace-24 --force handcuffs --minutes 20 --searched {TOLD}",
         f"{ARREST} --arrests 1 {RIGHT} said-so",
-        f"{NO_ACTION} --truth false --proof biometric --cause twin-or-kin --sex 'male,observed-in-person,PC 1' "
-        "--age '25-34,self-defined,PC 1' --ethnicity 'black,self-defined,PC 1' --correct",
+        (f"{NO_ACTION} --truth false --proof biometric --cause twin-or-kin --sex 'male,observed-in-person,PC 1' "
+        "--age '25-34,self-defined,PC 1' --ethnicity 'black,self-defined,PC 1' --correct"),
         "ada resume --reason evidence-reviewed --text 'looked at all of them'",
     )),
     Planted("dismissed; false after all, which suspends alerts again", (
         *DISMISS,
-        Refused("dee outcome --truth false --proof document --correct " + NOBODY_SAID, "there is no outcome to correct"),
+        Refused("dee outcome --truth not-established --correct", "there is no outcome to correct"),
         "dee outcome --truth not-established",
         f"dee outcome --truth false --proof compared-images {NOBODY_SAID} --correct",
         "eva resume --reason cause-removed",
@@ -245,9 +247,53 @@ FEW = (
     )),
     Planted("somebody else", (
         *ENGAGE, TALK,
-        f"{NO_ACTION} --truth false --proof document --cause light --sex 'male,self-defined,PC 1' "
-        "--age '25-34,self-defined,PC 1' --ethnicity 'white,self-defined,PC 1'",
+        (f"{NO_ACTION} --truth false --proof document --cause light --sex 'male,self-defined,PC 1' "
+        "--age '25-34,self-defined,PC 1' --ethnicity 'white,self-defined,PC 1'"),
     )),
     Planted("nobody looks", ()),
 )  # fmt: skip
 """Of one in which two assess, and nobody is stopped where they disagree."""
+
+COUNTED = Counted(
+    seen=12_345,
+    lost={"gated_too_small": 20, "probe_late": 3},
+    raised=40,
+    not_actionable=2,
+    states={"open": 1, "viewed": 2, "assessed": 1, "dismissed": 10, "engage": 1, "engaged": 1, "outcome": 24},
+    expired_open=4,
+    truth={"true": 14, "false": 11, "not-established": 5},
+    truth_known_by={
+        "document": 8, "biometric": 5, "known-person": 5, "said-so": 3, "compared-images": 4, "not-known": 5,
+    },
+    grounds={"valid": 11, "expired": 1, "none": 1, "not-recorded": 1},
+    disagreements=4,
+    corrections=9,
+    decision_s=(*[5] * 8, 6, *[9] * 26, 40),
+    engagement_min=(2.0, 3.0, *[4.0] * 9, 5.0, 6.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 45.0),
+    powers={
+        "none": 11, "pace-24": 5, "warrant": 1, "order": 1, "bail-7": 1, "pace-1": 1, "misuse-of-drugs-23": 1,
+    },
+    searched=6,
+    force={"none": 15, "handcuffs": 4, "physical": 1, "equipment": 1},
+    explained=20,
+    complaint_route=19,
+    outcomes={
+        "arrest": 3, "other-lawful-outcome": 4, "no-power-to-act": 1, "no-further-action": 12, "not-found": 4,
+    },
+    arrests_from_alerts=4,
+    causes={
+        "light": 1, "angle": 1, "occlusion": 1, "low-quality": 1, "look-alike": 2, "twin-or-kin": 2, "list-error": 1,
+        "not-known": 2,
+    },
+    false_by_sex={"male": 6, "female": 2, "not-recorded": 3},
+    false_by_age={
+        "under-18": 1, "18-24": 1, "25-34": 3, "35-49": 1, "50-64": 1, "65-and-over": 1, "not-recorded": 3,
+    },
+    false_by_ethnicity={"black": 3, "white": 2, "asian": 1, "mixed": 1, "another": 1, "not-recorded": 3},
+    false_known_by={"self-defined": 4, "observed-in-person": 2, "observed-from-image": 2, "not-recorded": 3},
+    outcomes_under_18={"no-further-action": 1, "other-lawful-outcome": 1},
+    outcomes_vulnerable={"none": 1, "other-lawful-outcome": 1},
+)  # fmt: skip
+"""Of the forty, counted by hand from the table."""
+OF_ALL = {"seen": 12_845, "raised": 45, "true": 15, "false": 12, "arrests": 5, "disagreements": 5, "corrections": 10}
+"""The five deployments together, likewise."""

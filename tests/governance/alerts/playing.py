@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import structs
 
-from governance.alerts.forty import BOTH, UNDER_18, VULNERABLE, Refused
+from governance.alerts.forty import BOTH, FEW, FORTY, RECALLED, SINGLE, UNDER_18, VULNERABLE, Refused
 from governance.alerts.support import Duty
 from governance.deployment.support import LIVE, MODEL, pack_with
 from governance.lists.support import a_row
 from governance.outing import call, done
+from lfr_kernel.governance.basis import Basis
 from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.record.statements import Counted
 from lfr_kernel.messages import Biometric
 from lfr_kernel.plugins import Registry
 from lfr_kernel.testing import InlineLane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from governance.alerts.forty import Planted
     from governance.deployment.support import Site
+    from governance.vaults import Force
     from lfr_kernel.governance.lists.entries import Row
     from lfr_kernel.messages import Alert
 
-__all__ = ["STILLS", "Done", "Post", "options_of", "picture", "rows"]
+__all__ = ["STILLS", "Done", "Post", "Story", "options_of", "picture", "play", "read", "rows"]
 
 READER = "images"
 STILLS = Registry.discover().get("camera", READER).stills()  # type: ignore[misc]  # (it has some)
@@ -97,6 +103,7 @@ class Post(Duty):
         self.governed = self.site.governed(self.plan)
         self.governed.issue("authority", LIVE)
         self.governed.open_list(MODEL, READER, STILLS)
+        self.governed.note_basis(Basis(state="none"))
 
     def saw(self, seen: int) -> None:
         """Let the warden look, after a moment."""
@@ -155,3 +162,77 @@ class Post(Duty):
             return
         done(*arguments)
         self.done.append(Done(alert, who, command, options_of(words)))
+
+
+class Story(NamedTuple):
+    """What was played, and where it lies."""
+
+    folder: Path
+    force: Force
+    posts: dict[int, Post]
+    said: dict[str, Any]
+    """What commands said on the way, by when."""
+
+    def record(self, serial: int) -> dict[str, Any]:
+        """The final record of a deployment, as its file has it."""
+        return read(self.folder / "records" / f"{serial}.json")
+
+    def chain(self) -> list[dict[str, Any]]:
+        """The bodies of all entries, as the export has them."""
+        lines = (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(json.loads(line)["body"]) for line in lines]
+
+    def counted(self, serial: int) -> Counted:
+        return msgspec.convert(self.record(serial)["read"]["record"]["counted"], Counted)
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def play(site: Site) -> Story:
+    """Play all five deployments at a site that is the folder of work, then let two days pass, and thirty more."""
+    folder = site.folder
+    (folder / "organisation.pub").write_bytes(msgspec.json.encode(site.force.root.organisation))
+    (folder / "pass").write_text("control room\n", encoding="utf-8")
+    (folder / "pass").chmod(0o600)
+    done("recipient", "new", "control-room", "--out", "control-room", "--passphrase-file", "pass")
+    forty = Post(site, 1, assessors=2, on_disagreement="third-person", stop_min_false=10)
+    forty.open()
+    forty.saw(9_000)
+    forty.recall(RECALLED)
+    forty.play(FORTY)
+    said: dict[str, Any] = {"retention": done("retention", "status", "--json")}
+    done("record", "calibrate", 1, "--people", 50, "--passages", 60, "--how", "ten minutes at the gate", "--as", "fay")
+    forty.end("--text", "it rained", seen=12_345, lost={"probe_late": 3, "gated_too_small": 20})
+    said["draft"] = call("record", 1, "--format", "json", "--out", "draft.json").err
+    said["too early"] = call("record", 1, "--final", "--out", "no.txt")
+
+    empty = Post(site, 2)
+    empty.open()
+    empty.end()
+    abandoned = Post(site, 3)
+    abandoned.end()
+    revoked = Post(site, 4, assessors=1)
+    revoked.open()
+    revoked.play(SINGLE)
+    revoked.end("--revoke", seen=200)
+    few = Post(site, 5, assessors=2)
+    few.open()
+    few.play(FEW)
+    few.end(seen=300)
+
+    site.clocks.pass_(days=2)
+    arrested = forty.ids["arrested"]
+    said["after a day"] = done("retention", "run"), done("alerts", "show", arrested, "--reason", "court", "--as", "eva")
+    done("record", "arrests", 1, "--number", 7, "--how", "custody desk", "--as", "dee")
+    site.clocks.pass_(days=30)
+    said["after a month"] = done("retention", "run")
+    said["gone"] = call("alerts", "show", arrested, "--reason", "court", "--as", "eva"), done("alerts", "list")
+    (folder / "records").mkdir()
+    for serial in range(1, 6):
+        done("record", serial, "--final", "--format", "json", "--out", f"records/{serial}.json")
+    done("audit", "export", "log.jsonl")
+    posts = {one.number: one for one in (forty, empty, abandoned, revoked, few)}
+    return Story(folder, site.force, posts, said)
