@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from governance.alerts.support import OpenDuty
     from governance.conftest import FoundVault
 
+BEFORE_MIDNIGHT = dt.datetime(2030, 6, 1, 23, 36, tzinfo=dt.UTC)
+"""When the story begins: some of what it raises expires a day before the rest."""
 OPERATORS = {"dan": ("operator",), "dot": ("operator",)}
 """Beside dee: two who assess, and a third."""
 
@@ -64,7 +67,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         patch.setitem(opening.PRAGMAS, "synchronous", 0)
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(sealing, "SCRYPT_N", 2**4)
-        force = Force({**PEOPLE, **OPERATORS}, [PACK], Clocks())
+        force = Force({**PEOPLE, **OPERATORS}, [PACK], Clocks(BEFORE_MIDNIGHT))
         for module in ("asking", "authority", "retention"):
             patch.setattr(f"lfr_kernel.cli.{module}.read_clocks", force.clocks)
         patch.chdir(folder)

@@ -73,6 +73,7 @@ FORTY = (
         Refused(f"{ARREST} --arrests 1 {RIGHT} document", "no engagement is recorded"),
         f"dee engage --power pace-24 --force handcuffs --minutes 12 --searched {TOLD} --text 'came along'",
         Refused(f"{GONE} --truth not-established", "expected what came of it"),
+        "wait 50",
         Refused("dee assess --dismiss --correct", "what was decided then stands"),
         f"{ARREST} --arrests 1 {RIGHT} document --case C/5",
         Refused(f"{ARREST} --arrests 1 {RIGHT} document", "the outcome is recorded already"),
@@ -165,7 +166,7 @@ FORTY = (
     ), RECALLED),
     Planted("one corrects their assessment, so that two disagree; the third engages", (
         *DISMISS,
-        "dee assess --engage --correct",
+        "wait 3", "dee assess --engage --correct",
         "dot show", "dot assess --engage --text 'the scar'",
         TALK, f"{NO_ACTION} {RIGHT} document",
     )),
@@ -196,19 +197,21 @@ FORTY = (
         "--age '25-34,self-defined,PC 1' --ethnicity 'black,self-defined,PC 1' --correct"),
         "ada resume --reason evidence-reviewed --text 'looked at all of them'",
     )),
-    Planted("dismissed; false after all, which suspends alerts again", (
+    Planted("dismissed; false, which suspends alerts again; taken back, which suspends nothing", (
         *DISMISS,
         Refused("dee outcome --truth not-established --correct", "there is no outcome to correct"),
         "dee outcome --truth not-established",
         f"dee outcome --truth false --proof compared-images {NOBODY_SAID} --correct",
         "eva resume --reason cause-removed",
+        "dee outcome --truth not-established --correct",
     )),
-    Planted("two disagree, and the third dismisses", (
+    Planted("two disagree, the third dismisses, and then the first agrees", (
         *SPLIT,
         Refused(TALK, "waiting for a third person"),
         Refused("dot assess --dismiss", "dot has not looked at this alert yet"),
         "dot show", "wait 3", "dot assess --dismiss",
         Refused("dot assess --engage", "dot has assessed this alert already"),
+        "dee assess --dismiss --correct",
     )),
     Planted("two disagree, and the third engages", (
         *SPLIT, "dot show", "wait 3", "dot assess --engage", TALK, f"{OTHER} {RIGHT} document",
@@ -261,13 +264,13 @@ COUNTED = Counted(
     not_actionable=2,
     states={"open": 1, "viewed": 2, "assessed": 1, "dismissed": 10, "engage": 1, "engaged": 1, "outcome": 24},
     expired_open=4,
-    truth={"true": 14, "false": 11, "not-established": 5},
+    truth={"true": 14, "false": 10, "not-established": 6},
     truth_known_by={
-        "document": 8, "biometric": 5, "known-person": 5, "said-so": 3, "compared-images": 4, "not-known": 5,
+        "document": 8, "biometric": 5, "known-person": 5, "said-so": 3, "compared-images": 3, "not-known": 6,
     },
     grounds={"valid": 11, "expired": 1, "none": 1, "not-recorded": 1},
-    disagreements=4,
-    corrections=9,
+    disagreements=3,
+    corrections=11,
     decision_s=(*[5] * 8, 6, *[9] * 26, 40),
     engagement_min=(2.0, 3.0, *[4.0] * 9, 5.0, 6.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 45.0),
     powers={
@@ -283,17 +286,17 @@ COUNTED = Counted(
     arrests_from_alerts=4,
     causes={
         "light": 1, "angle": 1, "occlusion": 1, "low-quality": 1, "look-alike": 2, "twin-or-kin": 2, "list-error": 1,
-        "not-known": 2,
+        "not-known": 1,
     },
-    false_by_sex={"male": 6, "female": 2, "not-recorded": 3},
+    false_by_sex={"male": 6, "female": 2, "not-recorded": 2},
     false_by_age={
-        "under-18": 1, "18-24": 1, "25-34": 3, "35-49": 1, "50-64": 1, "65-and-over": 1, "not-recorded": 3,
+        "under-18": 1, "18-24": 1, "25-34": 3, "35-49": 1, "50-64": 1, "65-and-over": 1, "not-recorded": 2,
     },
-    false_by_ethnicity={"black": 3, "white": 2, "asian": 1, "mixed": 1, "another": 1, "not-recorded": 3},
-    false_known_by={"self-defined": 4, "observed-in-person": 2, "observed-from-image": 2, "not-recorded": 3},
+    false_by_ethnicity={"black": 3, "white": 2, "asian": 1, "mixed": 1, "another": 1, "not-recorded": 2},
+    false_known_by={"self-defined": 4, "observed-in-person": 2, "observed-from-image": 2, "not-recorded": 2},
     outcomes_under_18={"no-further-action": 1, "other-lawful-outcome": 1},
     outcomes_vulnerable={"none": 1, "other-lawful-outcome": 1},
 )  # fmt: skip
 """Of the forty, counted by hand from the table."""
-OF_ALL = {"seen": 12_845, "raised": 45, "true": 15, "false": 12, "arrests": 5, "disagreements": 5, "corrections": 10}
+OF_ALL = {"seen": 12_845, "raised": 45, "true": 15, "false": 11, "arrests": 5, "disagreements": 4, "corrections": 12}
 """The five deployments together, likewise."""
