@@ -52,7 +52,7 @@ GONE = "dee outcome --outcome not-found"
 
 FORTY = (
     Planted("one of two assesses it, and the other never does", (
-        *LOOKS, "dee assess --dismiss",
+        *LOOKS, "dee assess --dismiss", "dan show", "dee show",
         Refused("dee assess --dismiss", "dee has assessed this alert already"),
         Refused("dan assess --dismiss --correct", "there is no assessment to correct"),
         Refused("dee export --to RECIPIENT --out secret.json.sealed --reason court", "neither of whom may see"),
@@ -205,18 +205,18 @@ FORTY = (
         "eva resume --reason cause-removed",
         "dee outcome --truth not-established --correct",
     )),
-    Planted("two disagree, the third dismisses, and then the first agrees", (
+    Planted("two disagree, the third engages, and then the first thinks better of it", (
         *SPLIT,
         Refused(TALK, "waiting for a third person"),
         Refused("dot assess --dismiss", "dot has not looked at this alert yet"),
-        "dot show", "wait 3", "dot assess --dismiss",
+        "dot show", "wait 3", "dot assess --engage",
         Refused("dot assess --engage", "dot has assessed this alert already"),
         "dee assess --dismiss --correct",
     )),
     Planted("two disagree, and the third engages", (
         *SPLIT, "dot show", "wait 3", "dot assess --engage", TALK, f"{OTHER} {RIGHT} document",
     )),
-    Planted("two disagree, and there is no third", SPLIT),
+    Planted("two disagree, and there is no third", (*SPLIT, "dan show")),
     Planted("two disagree, until one corrects their own; gone", (
         *SPLIT, "dan assess --engage --correct", f"{GONE} --truth not-established",
     )),

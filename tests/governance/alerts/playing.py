@@ -47,6 +47,8 @@ class Done(NamedTuple):
     command: str
     options: dict[str, str]
     """Without their dashes; a flag is its own value."""
+    said: str
+    """What was printed."""
 
 
 def picture(seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -160,8 +162,8 @@ class Post(Duty):
             assert called.code == 2, (arguments, called)
             assert line.because in " ".join(called.err.split()), (arguments, called)
             return
-        done(*arguments)
-        self.done.append(Done(alert, who, command, options_of(words)))
+        said = done(*arguments)
+        self.done.append(Done(alert, who, command, options_of(words), said))
 
 
 class Story(NamedTuple):

@@ -83,6 +83,44 @@ def test_the_record_says_what_people_counted_beside_the_system(story: Story) -> 
     assert (made["watchlist"]["under_18"], made["watchlist"]["vulnerable"], made["watchlist"]["withdrawn"]) == (2, 2, 1)
 
 
+# What people see
+
+
+def last_shown(story: Story, what: str, who: str) -> str:
+    """What somebody saw when they last looked at an alert."""
+    post = story.posts[1]
+    shown = [one for one in post.done if (one.alert, one.who, one.command) == (post.ids[what], who, "show")]
+    return flat(shown[-1].said)
+
+
+def test_neither_of_two_sees_what_the_other_made_of_it_until_both_have(story: Story) -> None:
+    half, split = "one of two assesses it, and the other never does", "two disagree, and there is no third"
+    assert "person dee assessed: dismiss" in last_shown(story, half, "dee")
+    assert "assessed" not in last_shown(story, half, "dan")
+    assert "person dee assessed: engage" in last_shown(story, split, "dan")
+    assert "person dan assessed: dismiss" in last_shown(story, split, "dan")
+
+
+@pytest.mark.parametrize(
+    ("what", "is_said"),
+    [
+        ("under 18", "take care under 18"),
+        ("vulnerable", "take care vulnerable"),
+        ("under 18 and vulnerable", "take care under 18 and vulnerable"),
+        ("too late for anybody to act on", "It came too late for anybody to act on it."),
+        (
+            "dismissed; somebody else, nobody knows why; the entry was recalled meanwhile",
+            "entry withdrawn since: recalled, or expired",
+        ),
+    ],
+)
+def test_whoever_decides_is_told_what_they_have_to_know(story: Story, what: str, is_said: str) -> None:
+    shown = last_shown(story, what, "dee")
+    assert is_said in shown
+    assert "PROPOSED MATCH" in shown
+    assert "seen by the camera" in shown
+
+
 # What is kept, and for how long
 
 
