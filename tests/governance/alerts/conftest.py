@@ -68,7 +68,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         patch.setitem(opening.PRAGMAS, "synchronous", 0)
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(sealing, "SCRYPT_N", 2**4)
-        force = Force({**PEOPLE, **OPERATORS}, [PACK], Clocks(BEFORE_MIDNIGHT))
+        people = {**PEOPLE, **OPERATORS}
+        force = Force(people, [PACK], Clocks(BEFORE_MIDNIGHT))
         for module in ("asking", "authority", "retention"):
             patch.setattr(f"lfr_kernel.cli.{module}.read_clocks", force.clocks)
         patch.chdir(folder)
@@ -76,7 +77,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         patch.setenv("COLUMNS", "100")
         patch.delenv("LFR_AS", raising=False)
         with force.open(force.found(folder / "vault")) as vault:
-            site = Site(vault, force, folder)
+            site = Site(vault, force, folder, people)
             site.rows = rows()
             yield play(site)
             site.close()

@@ -15,7 +15,7 @@ from governance.alerts.support import Duty
 from governance.deployment.support import LIVE, MODEL, pack_with
 from governance.lists.support import a_row
 from governance.outing import call, done
-from lfr_kernel.governance.basis import Basis
+from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.governed import Tally
 from lfr_kernel.governance.record.statements import Counted
 from lfr_kernel.messages import Biometric
@@ -105,7 +105,7 @@ class Post(Duty):
         self.governed = self.site.governed(self.plan)
         self.governed.issue("authority", LIVE)
         self.governed.open_list(MODEL, READER, STILLS)
-        self.governed.note_basis(Basis(state="none"))
+        self.governed.look(Tally(seen=0, alerts=0), NO_REPORT)
 
     def saw(self, seen: int) -> None:
         """Let the warden look, after a moment."""
