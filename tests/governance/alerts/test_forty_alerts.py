@@ -96,7 +96,9 @@ def last_shown(story: Story, what: str, who: str) -> str:
 def test_neither_of_two_sees_what_the_other_made_of_it_until_both_have(story: Story) -> None:
     half, split = "one of two assesses it, and the other never does", "two disagree, and there is no third"
     assert "person dee assessed: dismiss" in last_shown(story, half, "dee")
+    assert "next: somebody else assesses it" in last_shown(story, half, "dee")
     assert "assessed" not in last_shown(story, half, "dan")
+    assert "--dismiss | --engage" in last_shown(story, half, "dan")
     assert "person dee assessed: engage" in last_shown(story, split, "dan")
     assert "person dan assessed: dismiss" in last_shown(story, split, "dan")
 
@@ -118,6 +120,7 @@ def test_whoever_decides_is_told_what_they_have_to_know(story: Story, what: str,
     shown = last_shown(story, what, "dee")
     assert is_said in shown
     assert "PROPOSED MATCH" in shown
+    assert ("--engage" in shown) == ("too late" not in what), "nobody is sent to what is refused"
     assert "seen by the camera" in shown
 
 
