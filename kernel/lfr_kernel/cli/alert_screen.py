@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lfr_kernel.cli.screen import printable
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged
-from lfr_kernel.governance.alerts.states import State
+from lfr_kernel.governance.alerts.states import UNDECIDED, State
 from lfr_kernel.governance.audit.chain import iso_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ STYLES = {
     State.OUTCOME: "dim",
 }
 WIDEST, NARROWEST = 44, 12
+LOWEST = 16
+"""Lines of a picture in a window that is too low for all: with fewer nobody could tell one face from another."""
 GAP = 4
 NS_S = 10**9
 
@@ -87,24 +89,28 @@ def alert_view(
     parts: list[RenderableType] = [heading]
     if not kept.is_actionable(now_ns):
         parts.append(Text("It came too late for anybody to act on it.", "bold red"))
+    below: list[RenderableType] = ["", _scale(alert.similarity, alert.threshold, min(console.width, 76)), ""]
+    below.append(_facts(opened))
+    if opened.steps:
+        below += ["", _steps(opened.steps)]
+    below += ["", *_next(opened, is_late=not kept.is_actionable(now_ns))]
     if pictures is None:
         parts.append(Text("Its pictures have expired, and are destroyed.", "yellow"))
     else:
-        parts += _side_by_side(console, *pictures)
-    parts += ["", _scale(alert.similarity, alert.threshold, min(console.width, 76)), "", _facts(opened)]
-    if opened.steps:
-        parts += ["", *(_step(one) for one in opened.steps)]
-    parts += ["", *_next(opened)]
-    return Group(*parts)
+        # Beside them there are their labels, and the line on which the terminal asks for the next command.
+        rest = len(console.render_lines(Group(*parts, *below), pad=False)) + 2
+        parts += _side_by_side(console, console.height - rest, *pictures)
+    return Group(*parts, *below)
 
 
 def _side_by_side(
-    console: Console, probe: NDArray[np.uint8], listed: NDArray[np.uint8] | None
+    console: Console, room: int, probe: NDArray[np.uint8], listed: NDArray[np.uint8] | None
 ) -> Iterator[RenderableType]:
     from lfr_kernel.cli.blocks import blocks  # noqa: PLC0415  (needs numpy, which a list of alerts does not)
 
-    width = max(NARROWEST, min(WIDEST, (console.width - GAP) // 2))
-    height = max(NARROWEST // 2, min(width // 2, console.height - 16)) if console.is_terminal else width // 2
+    height = max(NARROWEST, min(WIDEST, (console.width - GAP) // 2)) // 2
+    if console.is_terminal:
+        height = min(height, max(LOWEST, room))
     has_colours = console.color_system is not None
     columns = [blocks(probe, 2 * height, height, has_colours=has_colours)]
     labels = ["seen by the camera"]
@@ -154,7 +160,7 @@ def _facts(opened: Opened) -> Table:
         if about.under_18 or about.vulnerable:
             row("take care", " and ".join(_flags(about.under_18, about.vulnerable)), "bold red")
         row("what to do", about.response)
-    row("expires", iso_of(opened.kept.expires_s * NS_S)[:16] + "Z")
+    row("expires", _time(opened.kept.expires_s * NS_S)[:16] + "Z")
     return table
 
 
@@ -179,12 +185,21 @@ def _midnight(date: str) -> float:
     return dt.datetime.fromisoformat(date).replace(tzinfo=dt.UTC).timestamp()
 
 
+def _steps(steps: Sequence[Step]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in steps:
+        table.add_row(_time(one.at_ns), _step(one))
+    return table
+
+
 def _step(step: Step) -> Text:
-    line = Text.assemble((f"{_time(step.at_ns)}  ", "dim"), printable(step.by), "  ", (_said(step), "bold"))
+    line = Text.assemble(printable(step.by), "  ", (_said(step), "bold"))
     text = getattr(step.body, "text", "")
     if getattr(step.body, "corrects", None) is not None:
         line.append(f"  (corrects entry {step.body.corrects})", "yellow")  # type: ignore[union-attr]
-    return line.append(f"\n    {printable(text)}", "dim") if text else line
+    return line.append(f"\n{printable(text)}", "dim") if text else line
 
 
 def _said(step: Step) -> str:
@@ -211,6 +226,7 @@ def _said(step: Step) -> str:
         parts = [
             f"{body.truth} ({body.proof})",
             *([f"outcome {body.outcome}"] if body.outcome else []),
+            *([f"arrests {body.arrests}"] if body.arrests > 1 else []),
             *([f"grounds {body.grounds}"] if body.truth == "true" else []),
             *([f"cause {body.cause}"] if body.cause else []),
             *([f"case {body.case}"] if body.case else []),
@@ -220,11 +236,13 @@ def _said(step: Step) -> str:
     return f"looked ({step.reason})"
 
 
-def _next(opened: Opened) -> Iterator[Text]:
+def _next(opened: Opened, *, is_late: bool) -> Iterator[Text]:
     alert, state = opened.kept.id, opened.case.state
     yield Text("A proposal. A person decides.", "bold")
-    if state in {State.OPEN, State.VIEWED, State.ASSESSED}:
-        yield Text(f"next: lfr-kernel alerts assess {alert} --dismiss | --engage", "dim")
+    if state is State.VIEWED and opened.case.assessments:
+        yield Text("next: somebody else assesses it, who does not see what you made of it", "dim")
+    elif state in UNDECIDED:
+        yield Text(f"next: lfr-kernel alerts assess {alert} --dismiss{'' if is_late else ' | --engage'}", "dim")
     elif state is State.ENGAGE:
         yield Text(f"next: lfr-kernel alerts engage {alert} …, or alerts outcome {alert} --outcome not-found", "dim")
     elif state is State.ENGAGED:

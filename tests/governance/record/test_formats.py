@@ -243,6 +243,18 @@ def test_a_terminal_of_80_columns_is_enough() -> None:
     assert max(map(len, terminal.render(document(samples.hostile())).splitlines())) <= 80
 
 
+def test_a_table_that_is_wider_than_80_columns_is_shown_in_parts() -> None:
+    columns = (Column(heading="Group"), *(Column(heading=f"{share} %", is_number=True) for share in range(10, 65, 5)))
+    rows = tuple((label, *(f"{row}.{share:03}" for share in range(11))) for row, label in enumerate(("Caribbean", "b")))
+    table = Table(caption="Exact tests", columns=columns, rows=rows)
+    shown = Document(title="t", subtitle="", mark="", sections=(Section(title="s", blocks=(table,)),))
+    lines = terminal.render(shown).splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(lines).split()
+    assert [words.count(cell) for row in rows for cell in row] == [2, *[1] * 11] * 2
+    assert [words.count(f"{share}") for share in range(10, 65, 5)] == [1] * 11
+
+
 @pytest.mark.parametrize("kind", [*READABLE, "csv"])
 def test_mark_and_draft_are_in_every_format(kind: str) -> None:
     seen = squeezed(read(kind, FORMATS[kind](document(samples.DRAFT))))

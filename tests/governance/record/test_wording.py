@@ -144,6 +144,13 @@ def test_one_that_was_never_opened_says_so_first() -> None:
     assert "Abandoned: it was never opened" in said(shown, "When it ran")
 
 
+def test_one_that_was_opened_without_a_word_on_its_evidence_does_not_claim_that_it_never_was() -> None:
+    text = said(document(structs.replace(samples.RECORD, evidence=())), "Model, threshold and evidence")
+    assert "never opened" not in text
+    assert "Nothing says what the threshold rested on" in text
+    assert "never opened" in said(document(samples.NEVER), "Model, threshold and evidence")
+
+
 def test_the_same_sections_are_in_a_record_and_in_a_roll_up() -> None:
     counted, rows = samples.BUSY, (samples.NEVER, samples.EMPTY, samples.RECORD)
     figures = samples.figures(counted)

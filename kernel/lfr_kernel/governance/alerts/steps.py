@@ -191,6 +191,8 @@ class _Desk:
     def take(self, act: str, body: StepBody, *, reason: str | None = None, names_alert: bool = True) -> None:
         """Take one more step, if it may be taken."""
         kept, vault = self.kept, self.vault
+        # First, so that nobody is told what would have to come before a step that is not theirs to take.
+        vault.may(act, self.by, deployment=kept.deployment)
         # Judged before it is written: its number is not known yet, and changes nothing of that.
         step = Step(entry=0, at_ns=self.now_ns, by=self.by.name, reason=reason, body=body)
         after = advance(self.case, step, self.handling)

@@ -64,7 +64,7 @@ class RollUp(Struct, frozen=True, kw_only=True):
     ends: str
     """When the last one ended."""
     endings: Tally
-    """Deployments by how they ended: completed, revoked, abandoned, failed, empty."""
+    """Deployments by how they ended: completed, revoked, abandoned, failed, saw nobody."""
     packs: tuple[str, ...]
     marks: tuple[str, ...]
     """Texts that their packs have printed on every output."""

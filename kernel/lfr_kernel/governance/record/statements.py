@@ -233,7 +233,7 @@ class Record(Struct, frozen=True, kw_only=True):
     grounds: Grounds
     stage: str
     ending: str | None
-    """completed, revoked, abandoned, failed, empty; None while it is open."""
+    """completed, revoked, abandoned, failed, saw nobody; None while it is open."""
     why: str
     opened: Time | None
     ended: Time | None

@@ -56,8 +56,13 @@ def thresholds(record: Record) -> Iterator[Block]:
 
 def evidence(record: Record) -> Iterator[Block]:
     """Say what the threshold rested on, or that it rested on nothing."""
-    if not record.evidence:
+    if not record.evidence and record.opened is None:
         yield Paragraph(text="The deployment was never opened, so nobody looked for evidence of accuracy.")
+    elif not record.evidence:
+        yield Note(
+            text="Nothing says what the threshold rested on: each run ended before that was written down.",
+            is_warning=True,
+        )
     for one in record.evidence:
         yield from _evidence(one)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, structs
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table as Grid
@@ -16,7 +19,7 @@ from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from lfr_kernel.governance.record.page import Block, Document, Drawn
 
@@ -26,6 +29,9 @@ COLUMNS = 80
 BAR = 20
 """Columns of a drawn interval."""
 LABEL = 30
+NARROWEST = 12
+"""Of the labels of a table: a word of most."""
+UNBOUNDED = 1_000
 
 
 def render(document: Document) -> str:
@@ -68,7 +74,7 @@ def _block(block: Block) -> RenderableType:
         return _rows([(label, text_of(cell)) for label, cell in block.rows])
     if isinstance(block, Tiles):
         return _tiles(block)
-    return _table(block)
+    return _Wide(block)
 
 
 def _rows(rows: list[tuple[str, str]]) -> Grid:
@@ -90,7 +96,41 @@ def _tiles(tiles: Tiles) -> Grid:
     return grid
 
 
-def _table(table: Table) -> RenderableType:
+class _Wide(Struct, frozen=True):
+    """A table that knows how wide it is when it is shown: where it does not fit, parts of it, each with the labels."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.table.caption, "italic")
+        numbers = len(self.table.columns) - 1
+        grids, unbounded = [_grid(self.table)], options.update_width(UNBOUNDED)
+        for many in range(2, numbers + 1):
+            if all(console.measure(one, options=unbounded).minimum <= options.max_width for one in grids):
+                break
+            ends = [1 + numbers * part // many for part in range(many + 1)]
+            grids = [_grid(_part(self.table, first, end)) for first, end in pairwise(ends)]
+        for number, grid in enumerate(grids):
+            if number:
+                yield Text()
+            yield grid
+
+
+def _part(table: Table, first: int, end: int) -> Table:
+    """Return the first column of a table with those from `first` to before `end`."""
+    return structs.replace(
+        table,
+        columns=(table.columns[0], *table.columns[first:end]),
+        rows=tuple((row[0], *row[first:end]) for row in table.rows),
+        drawn=table.drawn if end == len(table.columns) else (),
+    )
+
+
+def _least(table: Table) -> int:
+    return min(NARROWEST, max(cell_len(text_of(row[0])) for row in table.rows) if table.rows else 0)
+
+
+def _grid(table: Table) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
     for number, column in enumerate(table.columns):
         # The first column gives way: what is said of a row must stay legible in a narrow window.
@@ -98,14 +138,14 @@ def _table(table: Table) -> RenderableType:
             Text(column.heading),
             justify="right" if column.is_number else "left",
             overflow="fold",
-            min_width=8 if number == 0 else None,
+            min_width=_least(table) if number == 0 else None,
         )
     if table.drawn:
         grid.add_column(Text("0 to 100 %"), no_wrap=True)
     for number, row in enumerate(table.rows):
         cells = [Text(text_of(cell)) for cell in row]
         grid.add_row(*cells, *([_bar(table.drawn[number])] if table.drawn else []))
-    return Group(Text(table.caption, "italic"), grid)
+    return grid
 
 
 def _bar(drawn: Drawn | None) -> Text:
