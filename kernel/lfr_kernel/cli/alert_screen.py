@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged
 from lfr_kernel.governance.alerts.states import State
 from lfr_kernel.governance.audit.chain import iso_of

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from lfr_kernel.cli.alert_screen import STYLES, alert_table, alert_view
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.alerts.exporting import export as export_alert
 from lfr_kernel.governance.alerts.statements import Closed, Described, Engaged
 from lfr_kernel.governance.alerts.states import State
