@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lfr_kernel import __version__
 from lfr_kernel.cli.asking import FILE, passphrase_option
 from lfr_kernel.cli.registry import plugged_command, plugged_commands, registry_of
 
@@ -98,7 +97,7 @@ class Commands(click.Group):
 )
 @passphrase_option
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug log lines.")
-@click.version_option(__version__, "--version", prog_name="lfr-kernel")
+@click.version_option(None, "--version", package_name="lfr-kernel", prog_name="lfr-kernel")
 @click.pass_context
 def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx: click.Context,
