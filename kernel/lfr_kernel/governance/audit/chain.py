@@ -62,7 +62,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 def iso_of(utc_ns: int) -> str:
     """Return UTC ns since 1970 as `2026-03-01T12:00:00.250000000Z`."""
     seconds, rest = divmod(utc_ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:09d}Z"
 
 
 def ns_of(iso: str) -> int:
