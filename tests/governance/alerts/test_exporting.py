@@ -226,8 +226,12 @@ def test_a_file_that_cannot_take_its_name_is_owned_up_to(
 ) -> None:
     alert, path = duty.plant(), folder / "case.sealed"
 
-    def in_the_way(*_: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    replace = type(path).replace
+
+    def in_the_way(beside: Path, target: Path) -> Path:
+        if target == path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(beside, target)
 
     monkeypatch.setattr(type(path), "replace", in_the_way)
     with pytest.raises(RefusedError, match=r"entry \d+ of the audit says that it was disclosed, and there is no file"):
