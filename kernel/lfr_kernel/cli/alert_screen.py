@@ -105,7 +105,7 @@ def _side_by_side(
 
     width = max(NARROWEST, min(WIDEST, (console.width - GAP) // 2))
     height = max(NARROWEST // 2, min(width // 2, console.height - 16)) if console.is_terminal else width // 2
-    has_colours = console.color_system is not None
+    has_colours = console.color_system is not None and not console.no_color
     columns = [blocks(probe, 2 * height, height, has_colours=has_colours)]
     labels = ["seen by the camera"]
     if listed is not None:
@@ -171,7 +171,7 @@ def _midnight(date: str) -> float:
 
 
 def _step(step: Step) -> Text:
-    line = Text.assemble((f"{_time(step.at_ns)}  ", "dim"), printable(step.by), "  ", (_said(step), "bold"))
+    line = Text.assemble((f"{_time(step.at_ns)}  ", "dim"), printable(step.by), "  ", (printable(_said(step)), "bold"))
     text = getattr(step.body, "text", "")
     if getattr(step.body, "corrects", None) is not None:
         line.append(f"  (corrects entry {step.body.corrects})", "yellow")  # type: ignore[union-attr]
