@@ -81,7 +81,7 @@ def list_(
     if not found:
         console.print("there are no such alerts" if serial or states else "there are no alerts")
         return
-    console.print(alert_table(shown, now_ns))
+    console.print(alert_table(shown, now_ns), soft_wrap=True)
     if len(found) > len(shown):
         console.print(Text(f"the newest {len(shown)}; there are more: --limit N, --all, --state open", "dim"))
 
