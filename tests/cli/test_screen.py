@@ -200,6 +200,7 @@ def authority(**changes: Any) -> AuthoritySummary:
         "mark": "",
         "is_over": False,
         "is_wiped": False,
+        "is_suspended": False,
     }
     return AuthoritySummary(**(facts | changes))
 

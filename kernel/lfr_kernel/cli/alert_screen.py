@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.printing import printable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from lfr_kernel.governance.alerts.statements import Step
     from lfr_kernel.governance.alerts.steps import Opened
@@ -137,6 +137,8 @@ def _scale(similarity: float, threshold: float, width: int) -> Text:
 
 
 def _facts(opened: Opened) -> Table:
+    from rich.table import Table  # noqa: PLC0415  (a list of alerts needs none)
+
     alert, about, titles = opened.proposal.alert, opened.proposal.about, opened.handling.titles
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)

@@ -13,12 +13,10 @@ from lfr_kernel.cli.alert_steps import alert_argument, assess, choice, engage, f
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
 from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.governance.alerts.exporting import export as export_alert
 from lfr_kernel.governance.alerts.states import State
 from lfr_kernel.governance.alerts.steps import look, resume
 from lfr_kernel.governance.alerts.store import listed
 from lfr_kernel.governance.alerts.vocabulary import Reason
-from lfr_kernel.governance.people.recipients import read_recipient
 from lfr_kernel.governance.people.sessions import open_session
 
 if TYPE_CHECKING:
@@ -166,6 +164,10 @@ def export(  # noqa: PLR0917  (click hands them in by name)
     Only the recipient can open the file (lfr-kernel recipient open). Who gave what to whom, and why, goes into the
     audit.
     """
+    # Whoever looks at alerts does not wait for what hands one on.
+    from lfr_kernel.governance.alerts.exporting import export as export_alert  # noqa: PLC0415
+    from lfr_kernel.governance.people.recipients import read_recipient  # noqa: PLC0415
+
     to = read_recipient(recipient)
     with opened_vault(folder) as vault:
         signer = open_session(vault, name)
