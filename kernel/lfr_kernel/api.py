@@ -14,8 +14,8 @@ get what seals a file to somebody's key (`recipient_of`, `fingerprint_of`, `seal
 
 from lfr_kernel.citation import most_looks, recognition_settings
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.cli.run import run_profile
-from lfr_kernel.cli.screen import printable
 from lfr_kernel.decoding import Problem, decode, suggest
 from lfr_kernel.enrolment import find_photos, read_photograph
 from lfr_kernel.governance.audit.anchors import AnchorSink, qr_of

@@ -10,7 +10,7 @@ from msgspec import Struct
 from lfr_kernel.citation import most_looks
 from lfr_kernel.governance.alerts.delivery import OutboxHost
 from lfr_kernel.governance.deployment.anchoring import AnchorHost
-from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.warden import Warden
 from lfr_kernel.runtime import RestartPolicy, System, ThreadLane
 from lfr_kernel.stages.camera import CameraHost

@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 from lfr_kernel.citation import in_force, read_cited
 from lfr_kernel.enrolment import enrol, find_photos
 from lfr_kernel.governance.basis import NO_REPORT, judge
-from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.permit import PermitRefusedError, issue_builtin
 from lfr_kernel.governance.rules import load_pack
 from lfr_kernel.memory import harden, limit_arenas

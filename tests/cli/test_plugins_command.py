@@ -81,10 +81,6 @@ def lfr_plugins():
             "command plugin 'greet' of lfr-greet 1.2.3: expected `create` to return a click.",
         ),
         (
-            ("check", 1, "lambda: greet"),
-            "command plugin 'check' of lfr-greet 1.2.3 has the name of a command of the kern",
-        ),
-        (
             ("greet", 7, "lambda: greet"),
             "command plugin 'greet' of lfr-greet 1.2.3 was written for API version 7; this k",
         ),

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from lfr_kernel.cli import screen
-from lfr_kernel.cli.screen import StatusLine, printable, show_alert, summary_table
+from lfr_kernel.cli.printing import printable
+from lfr_kernel.cli.screen import StatusLine, show_alert, summary_table
 from lfr_kernel.governance.basis import NO_REPORT, Basis
 from lfr_kernel.governance.vetting import Finding
 from lfr_kernel.messages import Alert

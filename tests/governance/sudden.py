@@ -51,7 +51,7 @@ from lfr_kernel.runtime import LfrError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lfr_kernel.governance.deployment.governed import Look
+    from lfr_kernel.governance.deployment.looking import Look
 
 AT_ONCE = 3
 PATIENCE_S = 30.0

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lfr_kernel import __version__
 from lfr_kernel.cli.asking import FILE, passphrase_option
-from lfr_kernel.cli.registry import plugged_command, plugged_commands, registry_of
+from lfr_kernel.cli.registry import MODULES, OWN, plugged_command, plugged_commands, registry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["cli", "main"]
 
@@ -29,40 +28,12 @@ Examples:
 Exit codes: 0 a normal end (Ctrl-C included), 1 a failed run, 2 wrong usage or a bad profile."""
 
 
-OWN: Mapping[str, str] = {
-    "alerts": "Look at alerts, decide on them, say what came of them.",
-    "audit": "Show, export, verify and anchor the log of all acts.",
-    "authorise": "Sign an authority with exactly what may run under it.",
-    "authority": "List, show, extend and close what was authorised.",
-    "check": "Find every mistake in a profile before you run it.",
-    "installation": "Make, found, update and show a vault.",
-    "notice": "What the public is told: a notice, or a sign.",
-    "org": "Sign rosters, rule packs and installations, offline.",
-    "person": "Make somebody's keys.",
-    "plugins": "List what is installed, with its settings.",
-    "record": "What happened in a deployment, with its figures.",
-    "recipient": "Make a key that pictures are sealed to, and open them.",
-    "retention": "What is kept, until when, and what was destroyed.",
-    "session": "Start, hand over and end a shift.",
-    "threshold": "Change the threshold: two people, a reason, figures.",
-    "watchlist": "Build, review and verify governed watchlists.",
-}
-"""The kernel's own commands with what they are for: each is `NAME` in `lfr_kernel.cli.NAME`, loaded when it is called.
-
-Whoever decides on an alert does not wait for what only a run needs.
-"""
-
-
-MODULES: Mapping[str, str] = {"authorise": "authority"}
-"""Where a command lies that has no module of its name."""
-
-
 class Commands(click.Group):
     """The commands of the kernel and those of plugins, made only when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See `click.Group`."""
-        return sorted({*OWN, *plugged_commands(ctx, OWN)})
+        return sorted({*OWN, *plugged_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See `click.Group`."""
@@ -70,11 +41,11 @@ class Commands(click.Group):
             module = import_module(f"lfr_kernel.cli.{MODULES.get(cmd_name, cmd_name)}")
             found: click.Command = getattr(module, cmd_name)
             return found
-        return plugged_command(ctx, cmd_name, OWN)
+        return plugged_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their one line, without making those of plugins."""
-        rows = sorted({**OWN, **plugged_commands(ctx, OWN)}.items())
+        rows = sorted({**OWN, **plugged_commands(ctx)}.items())
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -98,7 +69,7 @@ class Commands(click.Group):
 )
 @passphrase_option
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug log lines.")
-@click.version_option(__version__, "--version", prog_name="lfr-kernel")
+@click.version_option(None, "--version", package_name="lfr-kernel", prog_name="lfr-kernel")
 @click.pass_context
 def cli(  # noqa: PLR0917  (click hands them in by name)
     ctx: click.Context,

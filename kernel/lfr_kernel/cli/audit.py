@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import json_option, vault_option
-from lfr_kernel.cli.screen import print_json, printable
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.governance.audit.anchors import anchor_of, qr_of
 from lfr_kernel.governance.audit.database import Database
 from lfr_kernel.governance.audit.export import export, is_database, lines_of

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.printing import print_json
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import print_json
 from lfr_kernel.governance.audit.anchors import anchor_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.authority import load_authority, warnings

@@ -18,7 +18,7 @@ UPPER = "\N{UPPER HALF BLOCK}"
 INK = " .:-=+*#%@"
 """From dark to light, as on a dark terminal."""
 LUMA = np.array([0.2126, 0.7152, 0.0722])
-"""Of linear red, green and blue: ITU-R BT.709."""
+"""Of red, green and blue as they are, not made linear: luma by ITU-R BT.709."""
 
 
 def shrunk(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

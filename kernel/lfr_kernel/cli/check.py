@@ -12,8 +12,8 @@ from rich.text import Text
 
 from lfr_kernel.citation import read_cited, rests_on
 from lfr_kernel.cli.errors import text_of
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import printable
 from lfr_kernel.cli.timing import detector_ms, embedder_ms
 from lfr_kernel.enrolment import find_photos
 from lfr_kernel.governance.deployment.opening import permit_of, permitted, working_copy

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault
-from lfr_kernel.cli.screen import print_json, printable
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.governance.installation import (
     REQUEST_FILE,
     found_installation,

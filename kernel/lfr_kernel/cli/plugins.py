@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import json_option
+from lfr_kernel.cli.printing import print_json
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.settings import describe_config, toml_of
 
 if TYPE_CHECKING:

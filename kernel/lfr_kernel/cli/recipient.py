@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, json_option, passphrase_of, passphrase_option
-from lfr_kernel.cli.screen import print_json, printable
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.governance.errors import KeyFileError, RefusedError, SealError
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.keys.recipient import LONGEST_HEADER, fingerprint_of, header_of, is_sealed, open_with

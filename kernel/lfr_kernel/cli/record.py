@@ -11,8 +11,8 @@ from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, opened_vault, vault_option
 from lfr_kernel.cli.paging import expect_place, put, put_document
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.cli.rollup import rollup
-from lfr_kernel.cli.screen import printable
 from lfr_kernel.governance.keys.signing import sign, verify
 from lfr_kernel.governance.people.organisation import read_organisation
 from lfr_kernel.governance.people.sessions import open_session

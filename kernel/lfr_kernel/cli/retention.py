@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import json_option, vault_option
-from lfr_kernel.cli.screen import print_json, printable
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.governance.deployment.settling import is_taken, lock_of
 from lfr_kernel.governance.errors import KeyFileError
 from lfr_kernel.governance.instant import read_clocks

@@ -19,7 +19,8 @@ from rich.console import Console
 from lfr_kernel.cli.asking import passphrase_of
 from lfr_kernel.cli.errors import report
 from lfr_kernel.cli.logs import configure_logs
-from lfr_kernel.cli.screen import StatusLine, print_json, show_alert, summary_table
+from lfr_kernel.cli.printing import print_json
+from lfr_kernel.cli.screen import StatusLine, show_alert, summary_table
 from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.opening import Opener
 from lfr_kernel.governance.instant import read_clocks

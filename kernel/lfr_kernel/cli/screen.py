@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-import click
-import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.funnel import funnel_tables
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.governance.conditions import FEWEST
 from lfr_kernel.governance.standing import WARNINGS_MIN
 from lfr_kernel.models import SHOWN_DIGITS
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from lfr_kernel.telemetry import Summary
     from lfr_kernel.telemetry.summary import AuthoritySummary
 
-__all__ = ["StatusLine", "print_json", "printable", "show_alert", "summary_table"]
+__all__ = ["StatusLine", "show_alert", "summary_table"]
 
 COLOURS = {
     "streaming": "green",
@@ -47,11 +46,6 @@ DAY_S = 86_400
 REJECTED_SHOWN = 5
 LONGEST_CAMERA = 16
 """Columns for the name of a camera beside an alert: what is longer goes on in the next line."""
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, without what could steer a terminal: names come from other people's files."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split()))
 
 
 class StatusLine:
@@ -149,11 +143,6 @@ def _until(authority: AuthoritySummary) -> Text:
     left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{int(left_s)} s"
     style = next((colour for at, colour in NEAR_MIN if left_s <= at * 60), "dim")
     return _line((f"   authority until {authority.ends[11:16]}Z, ends in {left}{threshold}", style))
-
-
-def print_json(what: Any) -> None:
-    """Print what msgspec can encode on stdout, as JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(what), indent=2).decode())
 
 
 def show_alert(console: Console, alert: Alert, redact: Callable[[str], str], *, is_governed: bool = False) -> None:

@@ -18,7 +18,7 @@ from lfr_kernel.cli.asking import (
     passphrase_option,
     vault_option,
 )
-from lfr_kernel.cli.screen import print_json
+from lfr_kernel.cli.printing import print_json
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.people.keyfiles import unlock_person
 from lfr_kernel.governance.people.sessions import end_session, hand_over, show_sessions, start_session

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from lfr_kernel.citation import read_report
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.printing import print_json, printable
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.register import find
 from lfr_kernel.governance.deployment.rethreshold import LOWEST, Wish, confirm, detector_of, propose

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault, vault_option
+from lfr_kernel.cli.printing import print_json
 from lfr_kernel.cli.recall import recall
-from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_build import build
 from lfr_kernel.cli.watchlist_sample import sample
 from lfr_kernel.cli.watchlist_screen import header_table, questions_table

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, json_option, opened_vault
+from lfr_kernel.cli.printing import print_json
 from lfr_kernel.cli.registry import registry_of
-from lfr_kernel.cli.screen import print_json
 from lfr_kernel.cli.watchlist_screen import verdicts_csv, verdicts_table
 from lfr_kernel.enrolment import read_photograph
 from lfr_kernel.governance.errors import RefusedError

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lfr_kernel.cli.asking import FILE, as_option, opened_vault, vault_option
-from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.governance.errors import KeyFileError, RefusedError
 from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.lists.acts import consult, sample_list, verify_people

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from lfr_kernel.cli.screen import printable
+from lfr_kernel.cli.printing import printable
 from lfr_kernel.governance.people.statements import written
 
 if TYPE_CHECKING:

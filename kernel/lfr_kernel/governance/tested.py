@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, Struct
 
 from lfr_kernel.governance.record.figures import Rate  # noqa: TC001  (msgspec resolves the annotations)
-from lfr_kernel.governance.record.statistics import rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -145,12 +144,18 @@ def figures_at(tested: CitedReport | None, threshold: float) -> FiguresAt:
     )
 
 
+def _rate(events: int, n: int) -> Rate:
+    from lfr_kernel.governance.record.statistics import rate  # noqa: PLC0415  (needs numpy, which few commands do)
+
+    return rate(events, n)
+
+
 def _below(curves: Iterable[Curve], threshold: float) -> Iterator[Figure]:
     """Yield FPIR at the nearest threshold of each curve that is no higher."""
     for curve in curves:
         if place := bisect_right(curve.thresholds, threshold):
             alerted = round(curve.fpir[place - 1] * curve.nonmated)
-            yield Figure(threshold=curve.thresholds[place - 1], rate=rate(alerted, curve.nonmated))
+            yield Figure(threshold=curve.thresholds[place - 1], rate=_rate(alerted, curve.nonmated))
 
 
 def _above(curves: Iterable[Curve], threshold: float) -> Iterator[Figure]:
@@ -159,7 +164,7 @@ def _above(curves: Iterable[Curve], threshold: float) -> Iterator[Figure]:
         place = bisect_left(curve.thresholds, threshold)
         if place < len(curve.thresholds):
             missed = curve.mated - round(curve.tpir[place] * curve.mated)
-            yield Figure(threshold=curve.thresholds[place], rate=rate(missed, curve.mated))
+            yield Figure(threshold=curve.thresholds[place], rate=_rate(missed, curve.mated))
 
 
 def _note(threshold: float, fpir: Figure | None, fnir: Figure | None) -> str:

@@ -16,7 +16,7 @@ from governance.deployment.support import LIVE, MODEL, pack_with
 from governance.lists.support import a_row
 from governance.outing import call, done
 from lfr_kernel.governance.basis import NO_REPORT
-from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.record.statements import Counted
 from lfr_kernel.messages import Biometric
 from lfr_kernel.plugins import Registry

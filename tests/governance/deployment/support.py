@@ -15,7 +15,8 @@ from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
 from lfr_kernel.governance.authority import load_authority
 from lfr_kernel.governance.basis import Coverage
-from lfr_kernel.governance.deployment.governed import Governed, Tally
+from lfr_kernel.governance.deployment.governed import Governed
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.opening import Opener
 from lfr_kernel.governance.deployment.plan import Plan, authorise
 from lfr_kernel.governance.deployment.register import find
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from governance.vaults import Clocks, Force
     from lfr_kernel.governance.authority import LoadedAuthority
     from lfr_kernel.governance.deployment.custody import Unlock
-    from lfr_kernel.governance.deployment.governed import Look
+    from lfr_kernel.governance.deployment.looking import Look
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.lists.entries import Row
     from lfr_kernel.governance.vault import Vault

@@ -18,7 +18,8 @@ from governance.deployment.support import HOUR, LIVE, MODEL, PACK, Letters, Site
 from governance.vaults import PEOPLE, Clocks, Force
 from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
-from lfr_kernel.governance.deployment.governed import Governed, Tally
+from lfr_kernel.governance.deployment.governed import Governed
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.plan import Plan, authorise
 from lfr_kernel.governance.deployment.register import Deployment, deployments, end, extended, recall
 from lfr_kernel.governance.deployment.wiping import receipt_of, settle

@@ -13,7 +13,7 @@ import pytest
 from governance.deployment.support import look
 from governance.lists.support import a_row
 from lfr_kernel.governance.deployment import wiping
-from lfr_kernel.governance.deployment.governed import Tally
+from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.opening import working_copy
 from lfr_kernel.governance.deployment.register import end, recall, withdrawn
 from lfr_kernel.governance.deployment.wiping import commitments_of, folder_of, receipt_of, settle, wipe

@@ -40,8 +40,8 @@ def verify_closed(body: Closed, handling: Handling) -> Iterator[str]:
         return
     groups = {**handling.ethnic_groups, NOT_RECORDED: ""}
     for name, given, codes in (
-        ("sex", body.sex, list(Sex)),
-        ("age", body.age, list(AgeBand)),
+        ("sex", body.sex, [str(one) for one in Sex]),
+        ("age", body.age, [str(one) for one in AgeBand]),
         ("ethnicity", body.ethnicity, groups),
     ):
         if given is None:

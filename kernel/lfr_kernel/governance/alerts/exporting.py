@@ -9,13 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step  # noqa: TC001  (msgspec resolves them)
-from lfr_kernel.governance.alerts.states import State, case_of, shown_to
+from lfr_kernel.governance.alerts.states import State, case_of
 from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.keys.files import write_whole
+from lfr_kernel.governance.keys.files import writing_whole
 from lfr_kernel.governance.keys.recipient import fingerprint_of, seal_for
 from lfr_kernel.governance.keys.signing import Envelope, sign
+from lfr_kernel.runtime import LfrError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,53 +75,69 @@ def export(
     """
     if path.exists():
         raise RefusedError(f"{path} is there already: nothing is overwritten; move it away, or give another --out")
-    with vault.database.transaction() as transaction:
-        kept = find(vault.database, alert)
-        deployment = find_deployment(vault.database, kept.deployment)
-        handling, steps = deployment.authorisation.handling, steps_of(vault, kept)
-        case = case_of(steps, handling)
-        if shown_to(case, "", handling) != case:
-            raise RefusedError(
-                f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see how the "
-                "other did: expected it to be decided on first"
+    entry = None
+    try:
+        # The file takes its name once the disclosure is in the chain for good: what lies there was written down.
+        with writing_whole(path) as file, vault.database.transaction() as transaction:
+            kept, sealed = _sealed(vault, find(vault.database, alert), by, recipient, reason)
+            file.write(sealed)
+            file.flush()
+            facts = {
+                "deployment": kept.deployment,
+                "alert": kept.id,
+                "recipient": recipient.name,
+                "key": fingerprint_of(recipient.public),
+                "digest": hashlib.sha256(sealed).hexdigest(),
+            }
+            entry = vault.act(
+                transaction,
+                "alert_disclosed",
+                by=by,
+                facts=facts,
+                reason=reason,
+                text=text,
+                deployment=kept.deployment,
             )
-        exported = Exported(
-            organisation=vault.organisation.name,
-            installation=vault.installation.installation,
-            certificate=vault.certificate,
-            deployment=kept.deployment,
-            authority=deployment.authority,
-            kept=kept,
-            proposal=proposal_of(vault, kept),
-            pictures=pictures_of(vault, kept),
-            steps=tuple(steps),
-            state=case.state,
-            disclosed_by=by.name,
-            disclosed_to=recipient.name,
-            reason=reason,
+    except LfrError:
+        raise
+    except OSError as error:
+        what = (
+            "nothing was disclosed"
+            if entry is None
+            else f"entry {entry.number} of the audit says that it was disclosed, and there is no file: do it again"
         )
-        signed = msgspec.json.encode(sign(ALERT, exported, vault.signer))
-        sealed = seal_for(recipient.public, ALERT, signed, {"alert": kept.id, "installation": exported.installation})
-        facts = {
-            "deployment": kept.deployment,
-            "alert": kept.id,
-            "recipient": recipient.name,
-            "key": fingerprint_of(recipient.public),
-            "digest": hashlib.sha256(sealed).hexdigest(),
-        }
-        vault.act(
-            transaction,
-            "alert_disclosed",
-            by=by,
-            facts=facts,
-            reason=reason,
-            text=text,
-            deployment=kept.deployment,
-        )
-        try:
-            write_whole(path, sealed)
-        except OSError as error:
-            raise RefusedError(
-                f"{path}: expected a folder that can be written to, got: {error.strerror}; nothing was disclosed"
-            ) from None
+        raise RefusedError(
+            f"{path}: expected a folder that can be written to, got: {error.strerror or error}; {what}"
+        ) from None
     return kept
+
+
+def _sealed(vault: Vault, kept: Kept, by: SessionSigner, recipient: Recipient, reason: Reason) -> tuple[Kept, bytes]:
+    """Return an alert, and what its recipient gets. Raises as `export` does."""
+    deployment = find_deployment(vault.database, kept.deployment)
+    handling, steps = deployment.authorisation.handling, steps_of(vault, kept)
+    case = case_of(steps, handling)
+    # Also while neither has: else whoever is the second learned by it whether the first has.
+    if handling.assessors > 1 and case.state is State.VIEWED:
+        raise RefusedError(
+            f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see how the "
+            "other did: expected it to be decided on first"
+        )
+    exported = Exported(
+        organisation=vault.organisation.name,
+        installation=vault.installation.installation,
+        certificate=vault.certificate,
+        deployment=kept.deployment,
+        authority=deployment.authority,
+        kept=kept,
+        proposal=proposal_of(vault, kept),
+        pictures=pictures_of(vault, kept),
+        steps=tuple(steps),
+        state=case.state,
+        disclosed_by=by.name,
+        disclosed_to=recipient.name,
+        reason=reason,
+    )
+    signed = msgspec.json.encode(sign(ALERT, exported, vault.signer))
+    about = {"alert": kept.id, "installation": exported.installation}
+    return kept, seal_for(recipient.public, ALERT, signed, about)

@@ -193,6 +193,7 @@ class _Desk:
         kept, vault = self.kept, self.vault
         # First, so that nobody is told what would have to come before a step that is not theirs to take.
         vault.may(act, self.by, deployment=kept.deployment)
+        text = _text_of(kept, body)
         # Judged before it is written: its number is not known yet, and changes nothing of that.
         step = Step(entry=0, at_ns=self.now_ns, by=self.by.name, reason=reason, body=body)
         after = advance(self.case, step, self.handling)
@@ -206,7 +207,7 @@ class _Desk:
             by=self.by,
             facts=facts,
             reason=reason,
-            text=msgspec.json.encode(body).decode(),
+            text=text,
             text_key=vault.keyring.get(kept.bucket.keyname),
             deployment=kept.deployment,
         )
@@ -227,6 +228,20 @@ def _own_assessment(desk: _Desk) -> int:
         return desk.case.assessments[0].entry if desk.case.assessments else -1
     own = desk.case.assessed_by(desk.by.name)
     return -1 if own is None else own.entry
+
+
+def _text_of(kept: Kept, body: StepBody) -> str:
+    """Return a step as it is written, if it can be read again: what is signed stays, and an alert with it.
+
+    Raises:
+        RefusedError: something in it is too long, out of range, or no text.
+    """
+    try:
+        text = msgspec.json.encode(body).decode()
+        msgspec.json.decode(text, type=type(body))
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise RefusedError(f"alert {kept.id}: what is to be written of it cannot be: {error}") from None
+    return text
 
 
 def _refuse(kept: Kept, problems: list[str]) -> None:

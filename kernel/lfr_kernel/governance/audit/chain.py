@@ -62,7 +62,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 def iso_of(utc_ns: int) -> str:
     """Return UTC ns since 1970 as `2026-03-01T12:00:00.250000000Z`."""
     seconds, rest = divmod(utc_ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:09d}Z"
 
 
 def ns_of(iso: str) -> int:
@@ -145,15 +145,27 @@ def draft(
     return Draft(entry=Entry(number=number, digest=digest, at=at, act=act, body=body), signature=signature)
 
 
+class _Stamp(Struct):
+    """What of a body says when it was made; to decode no more of it is twice as fast."""
+
+    at: str
+    boot_ns: int
+    boot_id: str
+    synchronised: bool | None
+
+
+_STAMPS = msgspec.json.Decoder(_Stamp)
+
+
 def stamp_of(body: str) -> Instant:
     """Return when an entry was made. Raises ValueError if the body is none that `draft` wrote."""
-    content = msgspec.json.decode(body)
     try:
-        return Instant(
-            utc_ns=ns_of(content["at"]),
-            boot_ns=content["boot_ns"],
-            boot_id=content["boot_id"],
-            is_synchronised=content["synchronised"],
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"expected the body of an entry, got one without {error}") from None
+        stamp = _STAMPS.decode(body)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"expected the body of an entry: {error}") from None
+    return Instant(
+        utc_ns=ns_of(stamp.at),
+        boot_ns=stamp.boot_ns,
+        boot_id=stamp.boot_id,
+        is_synchronised=stamp.synchronised,
+    )

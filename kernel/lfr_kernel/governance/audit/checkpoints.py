@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lfr_kernel.governance.audit.stamps import STAMPED, certain_by
 from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.keys.signing import KeySigner
 
@@ -42,7 +43,8 @@ def checkpoint(transaction: Transaction, keyring: Keyring) -> Entry:
     """
     number, signer = _current(transaction.execute(NEWEST).fetchone(), keyring)
     following = KeySigner("checkpoint", keyring.make(_name(number + 1)))
-    facts = {"checkpoint": number, "next": following.public.hex()}
+    known = certain_by(body for (body,) in transaction.execute(STAMPED))
+    facts = {"checkpoint": number, "next": following.public.hex(), "known": known}
     entry = transaction.append("checkpoint", signer=signer, facts=facts)
     transaction.afterwards.append(partial(_destroy, keyring, number))
     return entry

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
-from lfr_kernel.governance.audit.chain import stamp_of
+from lfr_kernel.governance.audit.stamps import STAMPED, STAMPED_TOLERANCE_S, certain_by
 from lfr_kernel.governance.deployment.register import deployments, save
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.instant import Instant, remember
@@ -22,25 +22,17 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["confirm_clock", "hold_purges", "is_held", "known_time", "note_time"]
-
-STAMPED_TOLERANCE_S = 10.0
-"""Seconds by which the clocks of two entries may drift apart; the strictest built-in pack's `clock_tolerance_s`."""
-STAMPED = """SELECT body FROM entries WHERE number >=
-    coalesce((SELECT max(number) FROM entries WHERE act = 'clock_confirmed'), 1) ORDER BY number"""
+__all__ = ["STAMPED_TOLERANCE_S", "confirm_clock", "hold_purges", "is_held", "known_time", "note_time"]
 
 
 def known_time(database: Database) -> Instant | None:
     """Return the latest time that is certain to have come: by the last look, or by the entries of the chain.
 
-    An entry that was made by a clock which had jumped, or was behind, does not move it: else whoever starts a session
-    first would make either be forgotten. What somebody confirmed counts from there.
+    See `certain_by`. Takes as long as there are entries behind the last checkpoint.
     """
     rows = database.query("SELECT body FROM known_time")
     noted = msgspec.json.decode(rows[0][0], type=Instant) if rows else None
-    known: Instant | None = None
-    for (body,) in database.query(STAMPED):
-        known = remember(known, stamp_of(body), tolerance_s=STAMPED_TOLERANCE_S)
+    known = certain_by(body for (body,) in database.query(STAMPED))
     if known is None or (noted is not None and noted.utc_ns >= known.utc_ns):
         return noted
     return known

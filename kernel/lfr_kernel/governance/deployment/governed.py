@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field, structs
+from msgspec import structs
 
 from lfr_kernel.governance.alerts.keeper import VaultKeeper
 from lfr_kernel.governance.alerts.outbox import Outbox
@@ -15,6 +15,7 @@ from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
+from lfr_kernel.governance.deployment.looking import Look, Tally
 from lfr_kernel.governance.deployment.opening import Loaded, expect_opener, open_deployment, permit_of, permitted
 from lfr_kernel.governance.deployment.register import (
     Deployment,
@@ -49,41 +50,12 @@ if TYPE_CHECKING:
     from lfr_kernel.runtime import Lane
     from lfr_kernel.stages.camera import StillCodec
 
-__all__ = ["Governed", "Look", "Tally"]
+__all__ = ["Governed"]
 
 LOCK_WAIT_S = 5.0
 """How long a start waits for a command that is finishing a wipe."""
 NOTE_TIME_NS = 5_000_000_000
 """How often the time is written down while nothing else is."""
-
-
-class Look(Struct, frozen=True, kw_only=True):
-    """What the warden finds when it looks."""
-
-    deployment: int
-    """Its serial number."""
-    standing: Standing
-    is_ending: bool
-    """Whether somebody has ended the deployment."""
-    why: str
-    withdrawn: tuple[str, ...]
-    """Entries that were taken off the list since the last look."""
-    warning_min: int | None
-    """Minutes to the end of which to warn, once."""
-    remaining_s: float
-    is_suspended: bool
-    """Whether the stop rule lets no alert out."""
-    threshold: News | None
-    """A change of threshold that the index does not have yet."""
-
-
-class Tally(Struct, frozen=True, kw_only=True):
-    """What a run has counted so far."""
-
-    seen: int
-    alerts: int
-    lost: dict[str, int] = field(default_factory=dict)
-    """Passages of which nothing could be searched, by reason."""
 
 
 class Governed:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lfr_kernel.governance.basis import Basis
-    from lfr_kernel.governance.deployment.governed import Governed, Look, Tally
+    from lfr_kernel.governance.deployment.governed import Governed
+    from lfr_kernel.governance.deployment.looking import Look, Tally
     from lfr_kernel.governance.deployment.takeup import News
     from lfr_kernel.governance.lists.opened import OpenedList, Withdrawal
     from lfr_kernel.runtime import Address, Lane

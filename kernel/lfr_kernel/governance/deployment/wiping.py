@@ -26,8 +26,6 @@ from lfr_kernel.governance.deployment.statements import RECEIPT, WipeReceipt
 from lfr_kernel.governance.errors import AuditError, KeyFileError
 from lfr_kernel.governance.keys.files import destroy_file, is_destroyed, sync_folder
 from lfr_kernel.governance.keys.signing import Envelope, sign
-from lfr_kernel.governance.lists.file import ListFile
-from lfr_kernel.governance.lists.framing import MAGIC, ListFileError
 from lfr_kernel.governance.standing import Event, Stage, Standing, advance, stand
 
 if TYPE_CHECKING:
@@ -158,6 +156,10 @@ def _is_list(path: Path, list_id: str) -> bool:
     Raises:
         OSError: it cannot be read.
     """
+    # Each command looks whether something is to be wiped; few ever find a list.
+    from lfr_kernel.governance.lists.file import ListFile  # noqa: PLC0415
+    from lfr_kernel.governance.lists.framing import MAGIC, ListFileError  # noqa: PLC0415
+
     with path.open("rb") as file:
         if is_destroyed(file.read(len(MAGIC))):
             return True
