@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -18,7 +19,6 @@ from governance.deployment.support import HOUR, LIVE, MODEL, PACK, Letters, Site
 from governance.vaults import PEOPLE, Clocks, Force
 from lfr_kernel.governance.authority import AuthorityError
 from lfr_kernel.governance.deployment.clockwork import confirm_clock
-from lfr_kernel.governance.deployment.governed import Governed
 from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.plan import Plan, authorise
 from lfr_kernel.governance.deployment.register import Deployment, deployments, end, extended, recall
@@ -28,6 +28,9 @@ from lfr_kernel.governance.lists.entries import new_entry_id
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Stage, Standing
 from lfr_kernel.testing.fakes import digest_of
+
+if TYPE_CHECKING:
+    from lfr_kernel.governance.deployment.governed import Governed
 
 ORDER = list(Stage)
 ANY = st.integers(0, 99)
