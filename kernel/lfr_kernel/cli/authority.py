@@ -197,6 +197,8 @@ def close(serial: int, folder: Path, text: str | None, name: str | None, *, revo
         try:
             closed = settle_unless_running(vault)
         except LfrError as error:
+            if find(vault.database, serial).stage is Stage.CLOSED:
+                raise  # what failed is something else that was due
             raise RefusedError(f"deployment {serial} is ending, and its list is NOT wiped yet: {error}") from error
         line = anchor_of(vault.database, vault.installation.installation).line
     console = Console(highlight=False)

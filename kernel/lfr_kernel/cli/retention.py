@@ -13,14 +13,17 @@ from rich.text import Text
 from lfr_kernel.cli.asking import json_option, vault_option
 from lfr_kernel.cli.screen import print_json, printable
 from lfr_kernel.governance.deployment.settling import is_taken, lock_of
+from lfr_kernel.governance.errors import KeyFileError
 from lfr_kernel.governance.instant import read_clocks
 from lfr_kernel.governance.retention import retain
 from lfr_kernel.governance.retention import status as status_of
 from lfr_kernel.governance.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from lfr_kernel.governance.alerts.purging import Purged
     from lfr_kernel.governance.retention import ClassStatus, Status
 
 __all__ = ["retention"]
@@ -59,10 +62,12 @@ def status(folder: Path, *, as_json: bool) -> None:
 @retention.command(short_help="Destroy what is too old, now.")
 @vault_option
 @json_option
-def run(folder: Path, *, as_json: bool) -> None:
+@click.pass_context
+def run(ctx: click.Context, folder: Path, *, as_json: bool) -> None:
     """Destroy what is too old: its key first, then its rows; a receipt for each goes into the audit.
 
-    Exit codes: 0 done, or there was nothing to do; 1 not all of it could be done, and it will be tried again.
+    Exit codes: 0 done, or there was nothing to do; 1 not all of it could be done, and it will be tried again, or the
+    clock holds it.
     """
     with Vault.open(folder, clocks=read_clocks) as vault:
         lock = lock_of(vault)
@@ -72,12 +77,19 @@ def run(folder: Path, *, as_json: bool) -> None:
             )
         try:
             done = retain(vault)
+        except KeyFileError as error:
+            raise click.ClickException(str(error)) from error
         finally:
             lock.release()
         found = status_of(vault)
     if as_json:
         print_json({"purged": msgspec.to_builtins(done), "is_held": found.is_held})
-        return
+    else:
+        _tell(done, found)
+    ctx.exit(1 if found.is_held else 0)
+
+
+def _tell(done: Sequence[Purged], found: Status) -> None:
     console = Console(highlight=False)
     for one in done:
         console.print(Text(f"deployment {one.deployment}: {_what(one.kind, one.count)} destroyed"))
@@ -90,15 +102,16 @@ def run(folder: Path, *, as_json: bool) -> None:
 def _what(kind: str, count: int) -> str:
     if kind == "text":
         return "its authority and free texts are"
-    one, several = ("alert is", "alerts are") if kind == "alert" else ("pair of pictures is", "pairs of pictures are")
-    return f"{count} {one if count == 1 else several}"
+    one, many = ("alert", "alerts") if kind == "alert" else ("pair of pictures", "pairs of pictures")
+    return f"1 {one} is" if count == 1 else f"{count} {many} are"
 
 
 def _show(console: Console, found: Status) -> None:
     if found.is_held:
         console.print(Text(HELD, "yellow"), soft_wrap=True)
     if found.unfinished:
-        console.print(Text(f"{found.unfinished} purges were begun and are not finished: retention run", "yellow"))
+        are = "1 purge was begun and is" if found.unfinished == 1 else f"{found.unfinished} purges were begun and are"
+        console.print(Text(f"{are} not finished: lfr-kernel retention run", "yellow"))
     if not found.deployments:
         console.print("nothing is kept of any deployment")
     else:

@@ -165,7 +165,10 @@ def show_alert(console: Console, alert: Alert, redact: Callable[[str], str], *, 
     camera = printable(redact(alert.camera))
     if is_governed:
         console.print(
-            Text.assemble(heading, f"{camera}\n      lfr-kernel alerts show {alert.id} --reason assess"), soft_wrap=True
+            Text.assemble(
+                heading, f"{camera}", f"\n      a proposal: lfr-kernel alerts show {alert.id} --reason assess"
+            ),
+            soft_wrap=True,
         )
         return
     faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"

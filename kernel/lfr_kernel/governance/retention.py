@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.alerts.purging import Purged, certain_ns, is_log_emptied, purge
+from lfr_kernel.governance.alerts.purging import Purged, certain_ns, is_log_emptied, latest_ns, purge
+from lfr_kernel.governance.alerts.store import listed
 from lfr_kernel.governance.audit.chain import iso_of
-from lfr_kernel.governance.deployment.clockwork import is_held
+from lfr_kernel.governance.deployment.clockwork import is_held, known_time
 from lfr_kernel.governance.deployment.register import Deployment, deployments
-from lfr_kernel.governance.errors import AuditError, RefusedError, SealError
+from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError
 from lfr_kernel.governance.record.making import finalise
 from lfr_kernel.governance.standing import Stage
 
@@ -29,6 +30,8 @@ __all__ = ["ClassStatus", "DeploymentStatus", "Status", "retain", "status"]
 
 SECOND_NS = 10**9
 TEXTS = "text-"
+DOCUMENTS = "SELECT serial FROM deployments WHERE document IS NOT NULL"
+BEGUN = "SELECT deployment FROM purges WHERE kind = 'text'"
 TEXTS_OF = """DELETE FROM texts WHERE entry IN (
     SELECT number FROM entries WHERE json_extract(body, '$.facts.deployment') = ?)"""
 ALERTS = "SELECT count(*), min(expires_s), max(expires_s) FROM alerts WHERE deployment = ?"
@@ -75,10 +78,32 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 def retain(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
-    """Destroy what is too old, with a receipt for each, and finish what was begun. Blocks; see `purge`."""
-    purged = purge(vault, last=last)
-    for deployment in _with_texts(vault):
-        purged += _retire(vault, deployment, last)
+    """Destroy what is too old, with a receipt for each, and finish what was begun. Blocks; see `purge`.
+
+    Whatever stands in the way of one thing keeps nothing else from being destroyed.
+    """
+    failures: list[AuditError | KeyFileError] = []
+    purged: list[Purged] = []
+    try:
+        purged += purge(vault, last=last)
+    except (AuditError, KeyFileError) as error:
+        failures.append(error)
+    kept = _with_texts(vault)
+    last = last or (known_time(vault.database) if kept else None)
+    begun = {serial for (serial,) in vault.database.query(BEGUN)}
+    # Also by a clock that was set forward: then that is found out, and holds them.
+    may_be_ns = latest_ns(vault, last)
+    for deployment in kept:
+        try:
+            if deployment.serial in begun:
+                purged.append(_finish(vault, deployment))
+            elif _text_end_ns(deployment) <= may_be_ns and _is_due(vault, deployment, last):
+                _begin(vault, deployment.serial)
+                purged.append(_finish(vault, deployment))
+        except (AuditError, KeyFileError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return purged
 
 
@@ -116,37 +141,44 @@ def _class(ceiling_s: float, row: tuple[int, int | None, int | None]) -> ClassSt
 
 
 def _with_texts(vault: Vault) -> list[Deployment]:
-    """Return the deployments that are closed and whose texts, by the clock as it is, are too old."""
-    serials = {name.removeprefix(TEXTS) for name in vault.keyring.names() if name.startswith(TEXTS)}
-    begun = {str(one) for (one,) in vault.database.query("SELECT deployment FROM purges WHERE kind = 'text'")}
-    if not any(one.isdecimal() for one in serials | begun):
+    """Return the deployments that are closed and of whose texts anything is left: a key, or rows."""
+    serials = {int(name) for one in vault.keyring.names() if (name := one.removeprefix(TEXTS)).isdecimal()}
+    serials |= {serial for (serial,) in vault.database.query(f"{DOCUMENTS} UNION {BEGUN}")}
+    if not serials:
         return []
-    now_ns = vault.clocks().utc_ns
-    return [
-        one
-        for one in deployments(vault.database)
-        if str(one.serial) in serials | begun and (str(one.serial) in begun or _text_end_ns(one) <= now_ns)
-    ]
+    return [one for one in deployments(vault.database) if one.serial in serials and one.stage is Stage.CLOSED]
 
 
 def _text_end_ns(deployment: Deployment) -> float:
-    if deployment.stage is not Stage.CLOSED or deployment.ended_ns is None:
-        return float("inf")
-    return deployment.ended_ns + deployment.authorisation.handling.text_s * SECOND_NS
+    return (deployment.ended_ns or 0) + deployment.authorisation.handling.text_s * SECOND_NS
 
 
-def _retire(vault: Vault, deployment: Deployment, last: Instant | None) -> list[Purged]:
-    """Sign the record of a deployment, and then destroy its texts."""
-    serial = deployment.serial
-    is_begun = bool(vault.database.query("SELECT 1 FROM purges WHERE kind = 'text' AND deployment = ?", (serial,)))
+def _is_due(vault: Vault, deployment: Deployment, last: Instant | None) -> bool:
     now_ns = certain_ns(vault, last)
-    if not is_begun and (now_ns is None or _text_end_ns(deployment) > now_ns):
-        return []
+    if now_ns is None or _text_end_ns(deployment) > now_ns:
+        return False
+    # Alerts are gone by then, unless a clock was set back or their purge was hindered: the record counts them first.
+    return not listed(vault.database, deployment=deployment.serial, limit=1)
+
+
+def _begin(vault: Vault, serial: int) -> None:
+    """Sign the record. The key goes even if that cannot be done, nor anything be written."""
     try:
-        if not is_begun:
-            _begin(vault, serial)
-    finally:
+        # A record that cannot be made must not keep the texts alive.
+        with contextlib.suppress(RefusedError, SealError, AuditError):
+            finalise(vault, serial)
+        with vault.database.transaction() as transaction:
+            transaction.execute(
+                "INSERT INTO purges (kind, deployment, expires_s, body) VALUES ('text', ?, 0, '1')", (serial,)
+            )
+    except AuditError:
         vault.keyring.destroy(f"{TEXTS}{serial}")
+        raise
+
+
+def _finish(vault: Vault, deployment: Deployment) -> Purged:
+    serial = deployment.serial
+    vault.keyring.destroy(f"{TEXTS}{serial}")
     with vault.database.transaction() as transaction:
         transaction.execute(TEXTS_OF, (serial,))
         transaction.execute("UPDATE deployments SET document = NULL WHERE serial = ?", (serial,))
@@ -155,14 +187,4 @@ def _retire(vault: Vault, deployment: Deployment, last: Instant | None) -> list[
         transaction.execute("DELETE FROM purges WHERE kind = 'text' AND deployment = ?", (serial,))
         vault.act(transaction, "texts_purged", by=vault.signer, facts=facts)
     ends_s = int(_text_end_ns(deployment) / SECOND_NS)
-    return [Purged(kind="text", deployment=serial, expires_s=ends_s, count=1)]
-
-
-def _begin(vault: Vault, serial: int) -> None:
-    # A record that cannot be made must not keep the texts alive.
-    with contextlib.suppress(RefusedError, SealError, AuditError):
-        finalise(vault, serial)
-    with vault.database.transaction() as transaction:
-        transaction.execute(
-            "INSERT INTO purges (kind, deployment, expires_s, body) VALUES ('text', ?, 0, '1')", (serial,)
-        )
+    return Purged(kind="text", deployment=serial, expires_s=ends_s, count=1)

@@ -40,6 +40,9 @@ __all__ = ["DATABASE", "KEYS", "SEALING", "SESSIONS", "SIGNING", "Vault"]
 T = TypeVar("T")
 SESSION_ACTS = {"session_started", "session_ended"}
 """What a session that is good for one deployment may sign beside its acts."""
+TEXTS_ARE_GONE = """SELECT 1 FROM deployments WHERE serial = :deployment AND document IS NOT NULL
+    UNION SELECT 1 FROM entries WHERE act = 'texts_purged' AND json_extract(body, '$.facts.deployment') = :deployment"""
+"""Where the authority lies under a key that is not there, that was destroyed, and its rows are yet to go."""
 DATABASE, KEYS, SESSIONS = "vault.db", "keys", "sessions"
 SIGNING, SEALING = "installation-signing", "installation-sealing"
 """Names of the installation's own keys."""
@@ -196,12 +199,10 @@ class Vault:
         name = "text-installation" if deployment is None else f"text-{deployment}"
         if self.keyring.has(name):
             return self.keyring.get(name)
-        if deployment is not None and any(
-            facts["deployment"] == deployment for _, facts in self._facts("texts_purged")
-        ):
+        if deployment is not None and self.database.query(TEXTS_ARE_GONE, {"deployment": deployment}):
             raise RefusedError(
-                f"the authority and all free texts of deployment {deployment} were deleted when their time had come: "
-                "its signed record is what is left (lfr-kernel record)"
+                f"the authority and all free texts of deployment {deployment} are gone: their key was destroyed when "
+                "their time had come: its signed record is what is left (lfr-kernel record)"
             )
         return self.keyring.make(name)
 

@@ -167,7 +167,7 @@ class AlertDesk(Actor):
             self._suspended += 1
             match.erase()
             return
-        self._delays.add((now_ns - match.captured_monotonic_ns) / 1e9)
+        self._delays.add((self.clock.monotonic_ns() - match.captured_monotonic_ns) / 1e9)
         self._alerts += 1
         await self.emit(alert)
         match.erase()

@@ -96,15 +96,15 @@ class VaultKeeper:
             listed=None if row is None else row.portrait,
         )
         alert_s, evidence_s = self._shorter_s()
-        alert_s = min(alert_s, self._handling.alert_s)
-        evidence_s = min(evidence_s, self._handling.evidence_s, alert_s)
-        raised_ns = alert.alerted_at_ns
+        expires_s = expiry_s(alert.alerted_at_ns, min(alert_s, self._handling.alert_s))
+        pictures_s = expiry_s(alert.alerted_at_ns, min(evidence_s, self._handling.evidence_s))
         return keep(
             self._vault,
             self._serial,
             Proposal(alert=alert, about=None if row is None else row.about),
             pictures,
-            expires=(expiry_s(raised_ns, alert_s), expiry_s(raised_ns, evidence_s)),
+            # Each is rounded by itself, and no picture outlives its alert.
+            expires=(expires_s, min(pictures_s, expires_s)),
             sinks=self._sinks,
         )
 

@@ -1,6 +1,6 @@
 """The purge: what is too old is counted, then made unreadable, then removed; a signed receipt for each.
 
-counted in the chain ─▶ key destroyed ─▶ rows removed ─▶ log emptied ─▶ receipt in the chain
+counted in the chain ─▶ key destroyed ─▶ rows removed, of one after the other ─▶ log emptied ─▶ receipts in the chain
 
 Each step is harmless when it is done again, so a purge that was cut short is simply done again. Where the database
 cannot be written the key is destroyed all the same: what was decided on those alerts is then not counted, and the
@@ -9,6 +9,7 @@ record says of how many.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -20,21 +21,22 @@ from lfr_kernel.governance.alerts.store import expiring, proposal_of, steps_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.clockwork import STAMPED_TOLERANCE_S, hold_purges, is_held, known_time
 from lfr_kernel.governance.deployment.register import find as find_deployment
-from lfr_kernel.governance.errors import AuditError, RefusedError, SealError
+from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError
 from lfr_kernel.governance.instant import has_jumped, remember
 from lfr_kernel.governance.record.counting import Settled, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lfr_kernel.governance.alerts.store import Kept
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Purged", "certain_ns", "is_log_emptied", "purge", "settled"]
+__all__ = ["Purged", "certain_ns", "is_log_emptied", "latest_ns", "purge", "settled"]
 
 SECOND_NS = 10**9
-DONE: dict[Kind, str] = {"alert": "alerts_purged", "evidence": "pictures_purged"}
+FAR_S = 2**62
+DONE: dict[str, str] = {"alert": "alerts_purged", "evidence": "pictures_purged"}
 TABLES: dict[Kind, str] = {"alert": "alerts", "evidence": "pictures"}
 ROWS_OF: dict[Kind, str] = {
     "alert": "DELETE FROM alerts WHERE deployment = :deployment AND expires_s = :expires_s",
@@ -85,6 +87,12 @@ def certain_ns(vault: Vault, last: Instant | None = None) -> int | None:
     return remember(last, now, tolerance_s=STAMPED_TOLERANCE_S).utc_ns
 
 
+def latest_ns(vault: Vault, last: Instant | None) -> int:
+    """Return the latest time that may have come, UTC: by the clock as it is, or by what is known of the time."""
+    now = vault.clocks()
+    return max(now.utc_ns, remember(last, now, tolerance_s=STAMPED_TOLERANCE_S).utc_ns)
+
+
 def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
     """Remove the alerts and pictures whose time has come, and finish every purge that was begun. Blocks.
 
@@ -97,46 +105,67 @@ def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
 
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
-        KeyFileError: a key could not be overwritten, or not removed.
+        KeyFileError: a key could not be overwritten, or not removed; everything else was purged all the same.
     """
-    # Most often there is nothing: by the clock as it is, or as it was when somebody last looked.
-    latest_ns = max(vault.clocks().utc_ns, last.utc_ns if last else _noted_ns(vault))
-    if not _due(vault, latest_ns):
+    if not _due(vault, None):
+        return []
+    last = last or known_time(vault.database)
+    # Also by a clock that was set forward: then that is found out, and holds them.
+    if not _due(vault, latest_ns(vault, last)):
         return []
     now_ns = certain_ns(vault, last)
     found = _begun(vault) if now_ns is None else _due(vault, now_ns)
     # Pictures before the alerts that they belong to, whose rows take theirs along.
     due = sorted(found, key=lambda one: (one.kind != "evidence", one.expires_s, one.deployment))
+    removed: list[Purged] = []
+    failure: KeyFileError | None = None
     try:
-        return [one for one in [_purge(vault, bucket) for bucket in due] if one.count]
+        for bucket in due:
+            try:
+                removed.append(_remove(vault, bucket))
+            except KeyFileError as error:
+                failure = failure or error
+        purged = [one for one in removed if one.count]
+        _sign_receipts(vault, purged)
     except AuditError:
         # Nothing can be written: what is due becomes unreadable all the same.
         for bucket in due:
-            vault.keyring.destroy(bucket.keyname)
+            with contextlib.suppress(KeyFileError):
+                vault.keyring.destroy(bucket.keyname)
         raise
+    if failure is not None:
+        raise failure
+    return purged
 
 
-def _purge(vault: Vault, bucket: Bucket) -> Purged:
+def _remove(vault: Vault, bucket: Bucket) -> Purged:
+    """Do everything of a purge but the receipt."""
     number = _begin(vault, bucket)
     vault.keyring.destroy(bucket.keyname)
-    purged = Purged(kind=bucket.kind, deployment=bucket.deployment, expires_s=bucket.expires_s, count=number)
-    if not number:
-        return purged
-    where = {"deployment": bucket.deployment, "expires_s": bucket.expires_s}
+    if number:
+        where = {"deployment": bucket.deployment, "expires_s": bucket.expires_s}
+        with vault.database.transaction() as transaction:
+            if bucket.kind == "alert":
+                transaction.execute(TEXTS_OF, where)
+            transaction.execute(ROWS_OF[bucket.kind], where)
+    return Purged(kind=bucket.kind, deployment=bucket.deployment, expires_s=bucket.expires_s, count=number)
+
+
+def _sign_receipts(vault: Vault, purged: Sequence[Purged]) -> None:
+    if not purged:
+        return
+    # Once for all: it waits for whoever reads.
+    is_emptied = is_log_emptied(vault)
     with vault.database.transaction() as transaction:
-        if bucket.kind == "alert":
-            transaction.execute(TEXTS_OF, where)
-        transaction.execute(ROWS_OF[bucket.kind], where)
-    facts = {
-        "deployment": bucket.deployment,
-        "expired": iso_of(bucket.expires_s * SECOND_NS),
-        "count": number,
-        "log_emptied": is_log_emptied(vault),
-    }
-    with vault.database.transaction() as transaction:
-        transaction.execute(FINISH, (bucket.kind, bucket.deployment, bucket.expires_s))
-        vault.act(transaction, DONE[bucket.kind], by=vault.signer, facts=facts)
-    return purged
+        for one in purged:
+            facts = {
+                "deployment": one.deployment,
+                "expired": iso_of(one.expires_s * SECOND_NS),
+                "count": one.count,
+                "log_emptied": is_emptied,
+            }
+            transaction.execute(FINISH, (one.kind, one.deployment, one.expires_s))
+            vault.act(transaction, DONE[one.kind], by=vault.signer, facts=facts)
 
 
 def _begin(vault: Vault, bucket: Bucket) -> int:
@@ -165,16 +194,19 @@ def _begin(vault: Vault, bucket: Bucket) -> int:
 def settled(vault: Vault, alerts: Iterable[Kept]) -> Iterator[Settled]:
     """Yield alerts with what became of them; of one that cannot be read, that it was there."""
     for kept in alerts:
-        handling = find_deployment(vault.database, kept.deployment).authorisation.handling
         try:
+            handling = find_deployment(vault.database, kept.deployment).authorisation.handling
             yield Settled(kept=kept, proposal=proposal_of(vault, kept), case=case_of(steps_of(vault, kept), handling))
         except (RefusedError, AuditError, SealError, msgspec.DecodeError):
             yield Settled(kept=kept, proposal=None, case=None)
 
 
-def _due(vault: Vault, now_ns: int) -> set[Bucket]:
-    """Return what has expired: by the names of keys, by rows whose keys may be gone, and what was begun."""
-    now_s = now_ns // SECOND_NS
+def _due(vault: Vault, now_ns: int | None) -> set[Bucket]:
+    """Return what has expired: by the names of keys, by rows whose keys may be gone, and what was begun.
+
+    Without a time: all there is.
+    """
+    now_s = FAR_S if now_ns is None else now_ns // SECOND_NS
     found = {one for one in buckets(vault.keyring) if one.expires_s <= now_s}
     for kind, table in TABLES.items():
         rows = vault.database.query(
@@ -188,11 +220,6 @@ def _due(vault: Vault, now_ns: int) -> set[Bucket]:
 def _begun(vault: Vault) -> list[Bucket]:
     rows = vault.database.query("SELECT kind, deployment, expires_s FROM purges WHERE kind != 'text'")
     return [Bucket(kind=kind, deployment=serial, expires_s=expires_s) for kind, serial, expires_s in rows]
-
-
-def _noted_ns(vault: Vault) -> int:
-    rows = vault.database.query("SELECT json_extract(body, '$.utc_ns') FROM known_time")
-    return int(rows[0][0]) if rows else 0
 
 
 def is_log_emptied(vault: Vault) -> bool:

@@ -137,6 +137,24 @@ class Database:
         for act in transaction.afterwards:
             act()
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything that is read inside is of one moment, whatever others write meanwhile; nothing waits for it.
+
+        Raises:
+            AuditError: it cannot be read.
+        """
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            try:
+                with explained(self.path):
+                    self._connection.execute("BEGIN")
+                    yield
+            finally:
+                self._undo()
+
     def query(self, sql: str, params: tuple[Any, ...] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows. Raises AuditError if they cannot be read."""
         with self._lock, explained(self.path):

@@ -27,10 +27,14 @@ def lock_of(vault: Vault) -> FileLock:
 def settle_all(vault: Vault, *, but: int | None = None, last: Instant | None = None) -> list[int]:
     """Destroy what is too old, end what is over, and finish every purge and wipe; return what was closed.
 
-    Takes and raises as `settle` does. What is too old comes first: of its keys none waits for anything else.
+    Takes and raises as `settle` does. What is too old comes first, and whatever stands in its way keeps no key of a
+    deployment that is over.
     """
-    retain(vault, last=last)
-    return settle(vault, but=but, last=last)
+    try:
+        retain(vault, last=last)
+    finally:
+        closed = settle(vault, but=but, last=last)
+    return closed
 
 
 def settle_unless_running(vault: Vault) -> list[int]:

@@ -53,8 +53,11 @@ SECOND_NS = 10**9
 OF_DEPLOYMENT = "SELECT number, body FROM entries WHERE json_extract(body, '$.facts.deployment') = ? ORDER BY number"
 SAMPLES = """SELECT body FROM entries WHERE act = 'list_sampled' AND json_extract(body, '$.facts.list') = ?
     AND json_extract(body, '$.facts.root') = ? ORDER BY number"""
+BEGUN = "SELECT expires_s FROM purges WHERE kind = 'alert' AND deployment = ?"
 THRESHOLDS = frozenset({"capture_started", "threshold_in_force"})
 ENDS = frozenset({"capture_stopped", "wiped"})
+OF_A_RUN = THRESHOLDS | {"alert_raised", "alert_delivered", "basis_judged", "end_is_near", "entry_expired"}
+"""What a kernel writes down while it looks at cameras."""
 WITHDRAWALS = frozenset({"entry_recalled", "entry_expired"})
 
 
@@ -70,7 +73,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
 
 
 def record_of(vault: Vault, serial: int, *, is_final: bool = False) -> Record:
-    """Return the record of a deployment as things stand.
+    """Return the record of a deployment as things stand, at one moment: others may raise or purge alerts meanwhile.
 
     Args:
         vault: the installation's.
@@ -81,6 +84,11 @@ def record_of(vault: Vault, serial: int, *, is_final: bool = False) -> Record:
         RefusedError: there is no such deployment, or its authority was deleted since, as its time had come.
         AuditError: what was raised and what is counted do not come to the same: the chain or the alerts were changed.
     """
+    with vault.database.snapshot():
+        return _record_of(vault, serial, is_final=is_final)
+
+
+def _record_of(vault: Vault, serial: int, *, is_final: bool) -> Record:
     deployment = find(vault.database, serial)
     handling = deployment.authorisation.handling
     if not vault.keyring.has(f"text-{serial}"):
@@ -154,6 +162,9 @@ def finalise(vault: Vault, serial: int) -> Envelope:
     if why := why_not_final(vault, serial):
         raise RefusedError(f"the record of deployment {serial} cannot be final yet: {why}")
     with vault.database.transaction() as transaction:
+        kept = signed_record(vault, serial)  # by another process, a moment ago
+        if kept is not None:
+            return kept
         signed = sign(RECORD, record_of(vault, serial, is_final=True), vault.signer)
         transaction.execute(
             "INSERT INTO records (deployment, body) VALUES (?, ?)", (serial, msgspec.json.encode(signed).decode())
@@ -194,9 +205,9 @@ def arrests(vault: Vault, by: SessionSigner, serial: int, number: int, how: str)
 def _note(vault: Vault, by: SessionSigner, act: str, facts: dict[str, Any], text: str) -> None:
     serial = facts["deployment"]
     find(vault.database, serial)
-    if signed_record(vault, serial) is not None:
-        raise RefusedError(f"the record of deployment {serial} is final: nothing is added to it")
     with vault.database.transaction() as transaction:
+        if signed_record(vault, serial) is not None:
+            raise RefusedError(f"the record of deployment {serial} is final: nothing is added to it")
         vault.act(
             transaction,
             act,
@@ -275,12 +286,19 @@ def _spans(entries: Sequence[_Entry]) -> Iterator[Span]:
 
 
 def _thresholds(entries: Sequence[_Entry], changes: Sequence[Changed], now_ns: int) -> Iterator[ThresholdSpan]:
-    """Yield each threshold with the time that it was in force while cameras were looked at, in order."""
+    """Yield each threshold with the time that it was in force while cameras were looked at, in order.
+
+    Of a run that was cut off nobody knows how long it went on: it counts up to the last that it wrote down.
+    """
     since: _Entry | None = None
+    last_ns = 0
     for one in entries:
         if one.act in THRESHOLDS | ENDS and since is not None:
-            yield _threshold_span(since, changes, ns_of(one.at))
+            is_cut_off = one.act in {"capture_started", "wiped"}
+            yield _threshold_span(since, changes, last_ns if is_cut_off else ns_of(one.at))
             since = None
+        if one.act in OF_A_RUN:
+            last_ns = ns_of(one.at)
         if one.act in THRESHOLDS:
             since = one
     if since is not None:
@@ -314,7 +332,10 @@ def _calibrations(vault: Vault, serial: int, entries: Sequence[_Entry]) -> Itera
 
 def _counted(vault: Vault, deployment: Deployment, entries: Sequence[_Entry]) -> Counted:
     gone = [msgspec.convert(one.facts["counted"], Counted) for one in entries if one.act == "alerts_expired"]
-    there = count(settled(vault, listed(vault.database, deployment=deployment.serial)), are_expired=False)
+    # Those whose purge was begun, and not finished, are in the chain already.
+    begun = {expires_s for (expires_s,) in vault.database.query(BEGUN, (deployment.serial,))}
+    left = [one for one in listed(vault.database, deployment=deployment.serial) if one.expires_s not in begun]
+    there = count(settled(vault, left), are_expired=False)
     found = add([*gone, there, Counted(seen=deployment.seen, lost=deployment.lost)])
     raised = Counter(one.act for one in entries)["alert_raised"]
     if raised != found.raised:
