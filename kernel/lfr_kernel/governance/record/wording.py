@@ -140,7 +140,8 @@ def _deployments(rows: Sequence[Record]) -> Table:
             (
                 f"{one.installation_name} {one.serial}",
                 f"{one.grounds.place}, {day(one.opened or one.grounds.starts)}",
-                _ending(one),
+                # What it means stands in the table of the endings.
+                _ending(one).partition(":")[0],
                 count(one.watchlist.entries),
                 count(one.counted.seen),
                 count(one.counted.raised),
