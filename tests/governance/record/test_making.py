@@ -147,7 +147,7 @@ def test_each_threshold_has_the_time_that_it_was_in_force_and_whoever_set_it(dut
 def test_the_evidence_is_what_each_run_found_each_once(duty: Duty) -> None:
     none = Basis(state="none", reasons=())
     for basis in (OUTSIDE, none, OUTSIDE):
-        duty.governed.note_basis(basis)
+        duty.governed.look(NOTHING_SEEN, basis)
     first, second = record(duty).evidence
     assert (first.state, first.report, first.report_class, first.reasons) == (
         "outside", "a" * 64, "operational", ("darker than tested",),
