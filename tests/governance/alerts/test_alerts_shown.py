@@ -247,7 +247,7 @@ def test_a_terminal_with_colours_gets_half_blocks_unless_it_wants_none(
         assert any(set(line.strip()) == {"=", "-", "."} for line in plain.splitlines())
     else:
         # 42 columns for both: 38 and 38 beside a gap of 4; each half in colours of its own.
-        assert {line.rstrip() for line in halves} == {HALF * 34 + " " * 4 + HALF * 34}
+        assert {line.rstrip() for line in halves} == {HALF * 36 + " " * 4 + HALF * 36}
         assert "\x1b[38;2;7;7;7;48;2;7;7;7m" in out
         assert "\x1b[38;2;112;112;112;48;2;112;112;112m" in out
 
