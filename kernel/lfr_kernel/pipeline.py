@@ -140,10 +140,9 @@ class Pipeline:
             is_held=lambda: parts.governed is not None and parts.governed.holds_purges,
             log=parts.log,
         )
-        self._keeper = self._vault_keeper(parts)
-        """With an authority only."""
+        self._keeper: VaultKeeper | EvidenceStore = self._keeper_of(parts)
         self._desk = AlertDesk(
-            self._keeper or parts.evidence,
+            self._keeper,
             model=parts.embedder.digest,
             root="" if parts.governed is None or parts.governed.deployment is None else parts.governed.deployment.root,
             permit=parts.permit,
@@ -188,9 +187,10 @@ class Pipeline:
         if self.warden:
             self.warden.index = self.system.address("index")
 
-    def _vault_keeper(self, parts: Parts) -> VaultKeeper | None:
+    def _keeper_of(self, parts: Parts) -> VaultKeeper | EvidenceStore:
+        """Return what keeps alerts: under an authority the vault, otherwise memory."""
         if parts.governed is None or parts.vault is None or parts.governed.listed is None:
-            return None
+            return parts.evidence
 
         def shorter_s() -> tuple[float, float]:
             lives = self._retention.facts().seconds
@@ -228,7 +228,7 @@ class Pipeline:
 
         parts = self._parts
         given: dict[str, Any] = {
-            "evidence": (self._keeper or parts.evidence).show if section.evidence else withheld,
+            "evidence": self._keeper.show if section.evidence else withheld,
             "details": section.details,
             "pictures": section.evidence,
             "log": parts.log,

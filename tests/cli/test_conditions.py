@@ -80,6 +80,7 @@ options = {{ min_sharpness = 0 }}
 
 [[sinks]]
 plugin = "jsonl"
+details = true
 options = {{ path = "${{here}}/alerts.jsonl" }}
 """
 TESTED = Conditions(
@@ -121,7 +122,7 @@ def spend(lfr: Callable[..., Any], board: Any) -> Callable[..., tuple[Any, list[
         kept.unlink(missing_ok=True)
         result = lfr("-p", board.profile, *arguments)
         assert result.code == 0, result.err
-        return result, [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
+        return result, [json.loads(line)["alert"] for line in kept.read_text(encoding="utf-8").splitlines()]
 
     return run
 

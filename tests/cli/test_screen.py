@@ -199,8 +199,15 @@ def authority(**changes: Any) -> AuthoritySummary:
         "mark": "",
         "is_over": False,
         "is_wiped": False,
+        "is_suspended": False,
     }
     return AuthoritySummary(**(facts | changes))
+
+
+def test_it_is_said_loudly_that_the_stop_rule_lets_no_alert_out() -> None:
+    held = summary(authority=authority(is_suspended=True))
+    assert "NO ALERTS: too many were false; lfr-kernel alerts resume 3" in words(held)
+    assert "NO ALERTS" not in words(summary(authority=authority()))
 
 
 def test_the_table_says_under_which_authority_it_was_and_whether_the_list_is_wiped() -> None:

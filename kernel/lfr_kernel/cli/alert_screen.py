@@ -140,7 +140,8 @@ def _facts(opened: Opened) -> Table:
     def row(label: str, value: str, style: str = "") -> None:
         table.add_row(label, Text(printable(value), style))
 
-    row("camera", f"{alert.camera}, {_time(alert.captured_at_ns)}Z, {alert.faces} faces pooled")
+    row("camera", f"{alert.camera}, {alert.faces} faces pooled")
+    row("captured", f"{_time(alert.captured_at_ns)}Z; {_later(opened)}")
     row("quality", f"{alert.quality:.2f} of 1")
     row("basis", alert.basis, "" if "covers" in alert.basis else "yellow")
     if about is None:
@@ -155,6 +156,14 @@ def _facts(opened: Opened) -> Table:
         row("what to do", about.response)
     row("expires", iso_of(opened.kept.expires_s * NS_S)[:16] + "Z")
     return table
+
+
+def _later(opened: Opened) -> str:
+    """Say how long after the capture the rest came."""
+    alert, since_ns = opened.proposal.alert, opened.proposal.alert.captured_at_ns
+    times = (("decoded", alert.decoded_at_ns), ("raised", alert.alerted_at_ns), ("delivered", opened.kept.delivered_ns))
+    said = [f"{what} {(at_ns - since_ns) / NS_S:.1f} s later" for what, at_ns in times if at_ns]
+    return ", ".join([*said, f"good for {(opened.kept.act_by_ns - since_ns) / NS_S:.0f} s"])
 
 
 def _flags(under_18: bool, vulnerable: bool) -> Iterator[str]:  # noqa: FBT001

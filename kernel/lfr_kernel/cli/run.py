@@ -182,7 +182,8 @@ async def _run(  # noqa: PLR0917  (anyio hands them in by place)
         def fact(what: Alert | Outcome) -> None:
             if isinstance(what, Alert) and not has_console_sink:
                 with suppress(OSError, ValueError):  # stderr is closed: the alert is in the summary all the same
-                    show_alert(status.console if status else Console(stderr=True), what, redactor)
+                    console = status.console if status else Console(stderr=True)
+                    show_alert(console, what, redactor, is_governed=governed is not None)
 
         listener = Listener(log=log, enrolled=enrolled, fact=fact)
         session = Session(profile, registry, listener=listener, governed=governed)

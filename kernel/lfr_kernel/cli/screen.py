@@ -42,6 +42,7 @@ ENDINGS = {"input_ended": "all input was read", "duration": "the time was up", "
 SIGNALS = {"SIGINT", "SIGTERM"}
 NEAR_MIN = tuple(zip(WARNINGS_MIN, ("red", "yellow"), strict=True))
 """Minutes to the end of an authority from which on it is shown in a colour, the nearest first."""
+SUSPENDED = "NO ALERTS: too many were false; lfr-kernel alerts resume"
 DAY_S = 86_400
 REJECTED_SHOWN = 5
 LONGEST_CAMERA = 16
@@ -102,6 +103,8 @@ class StatusLine:
         parts.append(_line((f"   permit: {summary.permit}", "dim")))
         if summary.authority is not None:
             parts.append(_until(summary.authority))
+            if summary.authority.is_suspended:
+                parts.append(_line((f"   {SUSPENDED} {summary.authority.deployment}", "bold red")))
         parts.append(
             _line(
                 (
@@ -153,13 +156,23 @@ def print_json(what: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(what), indent=2).decode())
 
 
-def show_alert(console: Console, alert: Alert, redact: Callable[[str], str]) -> None:
-    """Print one alert as it comes: who, on a line of its own; how sure, on the next."""
+def show_alert(console: Console, alert: Alert, redact: Callable[[str], str], *, is_governed: bool = False) -> None:
+    """Print one alert as it comes: who, on a line of its own; how sure, on the next.
+
+    Under an authority only that there is one: whoever wants to see it says why, and that is written down.
+    """
+    heading = ("ALERT ", "bold yellow")
+    camera = printable(redact(alert.camera))
+    if is_governed:
+        console.print(
+            Text.assemble(heading, f"{camera}\n      lfr-kernel alerts show {alert.id} --reason assess"), soft_wrap=True
+        )
+        return
     faces = "1 face" if alert.faces == 1 else f"{alert.faces} faces"
     console.print(
         Text.assemble(
-            ("ALERT ", "bold yellow"),
-            f"{redact(alert.camera)}: may be ",
+            heading,
+            f"{camera}: may be ",
             (printable(redact(alert.person)), "bold"),
             f"\n      similarity {alert.similarity:.2f} (threshold {alert.threshold:.2f}), {faces} pooled, {alert.id}",
             f"\n      {printable(redact(alert.basis))}",
@@ -209,6 +222,11 @@ def _facts(summary: Summary, clean: Callable[[str], str]) -> Table:
     if summary.authority is not None:
         row("authority", _authority(summary.authority))
         row("missing", "\n".join(map(clean, summary.authority.warnings)), "yellow")
+        row(
+            "alerts",
+            f"{SUSPENDED} {summary.authority.deployment}" if summary.authority.is_suspended else "",
+            "bold red",
+        )
     basis = summary.basis
     lines = (basis.heading, *basis.reasons, *basis.notes)
     row("basis", "\n".join(map(clean, lines)), "" if basis.state == "covered" else "yellow")
@@ -288,15 +306,17 @@ def _conditions(conditions: CameraConditions | None) -> tuple[str, str]:
 
 
 def _alerts(summary: Summary, clean: Callable[[str], str]) -> Table:
+    is_named = summary.authority is None
     alerts = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("time (UTC)", "similarity", "id"):
         alerts.add_column(heading, no_wrap=True)
     alerts.add_column("camera", overflow="fold", max_width=LONGEST_CAMERA)
-    alerts.add_column("person", overflow="fold", style="bold")
+    # Whoever wants to see whom one may be of says why, and that is written down.
+    alerts.add_column("person" if is_named else "who it may be", overflow="fold", style="bold" if is_named else "dim")
     for alert in summary.alerts:
-        similarity = f"{alert.similarity:.2f}"
+        similarity, who = f"{alert.similarity:.2f}", alert.person if is_named else "lfr-kernel alerts show"
         alerts.add_row(
-            alert.captured_at[11:19], similarity, alert.id, Text(clean(alert.camera)), Text(clean(alert.person))
+            alert.captured_at[11:19], similarity, alert.id, Text(clean(alert.camera)), Text(clean(who or ""))
         )
     return alerts
 

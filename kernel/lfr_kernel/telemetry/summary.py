@@ -81,7 +81,8 @@ class AlertSummary(Struct, frozen=True, kw_only=True):
     """One alert: a proposal, not a decision."""
 
     id: str
-    person: str
+    person: str | None
+    """None under an authority: who it may be lies in the vault, under a key that dies (`lfr-kernel alerts show`)."""
     similarity: float
     threshold: float
     camera: str
@@ -199,11 +200,11 @@ def iso(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def summarise_alert(alert: Alert) -> AlertSummary:
-    """Return what a person needs of an alert."""
+def summarise_alert(alert: Alert, *, is_governed: bool = False) -> AlertSummary:
+    """Return what a summary says of an alert: under an authority not whom it may be of, for a summary never expires."""
     return AlertSummary(
         id=alert.id,
-        person=alert.person,
+        person=None if is_governed else alert.person,
         similarity=round(alert.similarity, 4),
         threshold=alert.threshold,
         camera=alert.camera,
@@ -290,7 +291,7 @@ def summarise(
             record=facts.record,
             is_running=is_running,
         ),
-        alerts=[summarise_alert(alert) for alert in record.alerts],
+        alerts=[summarise_alert(alert, is_governed=authority is not None) for alert in record.alerts],
         latency_ms=LatencySummary(
             capture_to_alert=facts.desk.capture_to_alert_ms,
             capture_to_embedding=facts.embedder.capture_to_embedding_ms,

@@ -33,10 +33,11 @@ def a_machine_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def site(tmp_path: Path, found_vault: FoundVault) -> Iterator[Site]:
     """Return an installation with everybody on shift, three operators among them."""
-    vault, force = found_vault({**PEOPLE, **OPERATORS}, packs=[PACK])
+    people = {**PEOPLE, **OPERATORS}
+    vault, force = found_vault(people, packs=[PACK])
     folder = tmp_path / "office"
     folder.mkdir()
-    made = Site(vault, force, folder)
+    made = Site(vault, force, folder, people)
     yield made
     made.close()
 

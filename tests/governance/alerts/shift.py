@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lfr_kernel.testing import ActorRun
 
 SINKS = ("file", "hook")
+WORKERS = {**PEOPLE, **OPERATORS}
 REFUSED = 4
 """The alert that the hook never takes."""
 RULES = {"assessors": 2, "on_disagreement": "third-person", "stop_min_false": 2}
@@ -95,7 +96,7 @@ class Shift:
         force = _force()
         force.clocks.pass_(minutes=minutes)
         self.folder = folder
-        self.site = Site(force.open(folder / "vault"), force, folder)
+        self.site = Site(force.open(folder / "vault"), force, folder, WORKERS)
         self.duty = Duty(self.site, RULES)
         assert self.duty.governed.listed is not None
         self.listed = self.duty.governed.listed
@@ -109,7 +110,7 @@ class Shift:
         (folder / HOOK).mkdir(parents=True)
         (folder / ACKNOWLEDGED).touch()
         with force.open(force.found(folder / "vault")) as vault:
-            site = Site(vault, force, folder)
+            site = Site(vault, force, folder, WORKERS)
             site.authorise(site.plan(loaded=pack_with(**RULES)))
 
     def tell(self, *what: str) -> None:
@@ -183,4 +184,4 @@ class Shift:
 
 
 def _force() -> Force:
-    return Force({**PEOPLE, **OPERATORS}, [PACK], Clocks())
+    return Force(WORKERS, [PACK], Clocks())

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import structs
 
 from governance.lists.support import MODEL, NOW, a_row, facts
-from governance.vaults import SECOND_NS
+from governance.vaults import PEOPLE, SECOND_NS
 from lfr_kernel.governance.audit.export import export
 from lfr_kernel.governance.audit.verifier import verify as verify_log
 from lfr_kernel.governance.authority import load_authority
@@ -32,7 +32,7 @@ from lfr_kernel.governance.tested import CitedReport, Curve
 from lfr_kernel.testing.fakes import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from governance.vaults import Clocks, Force
@@ -112,7 +112,7 @@ def pack_with(**rules: Any) -> LoadedPack:
 class Site:
     """A vault, and what its people do. Whoever it hands out to run or to look is another process to `vault`."""
 
-    def __init__(self, vault: Vault, force: Force, folder: Path) -> None:
+    def __init__(self, vault: Vault, force: Force, folder: Path, people: Iterable[str] = PEOPLE) -> None:
         self.vault = vault
         self.force = force
         self.clocks: Clocks = force.clocks
@@ -121,7 +121,7 @@ class Site:
         self.rows: list[Row] = [a_row("ada", 1), a_row("ada", 2), a_row("bob", 3)]
         on_shift = vault.shifts.names()
         self.signers = {
-            name: open_session(vault, name) if name in on_shift else force.session(vault, name) for name in force.people
+            name: open_session(vault, name) if name in on_shift else force.session(vault, name) for name in people
         }
 
     @property

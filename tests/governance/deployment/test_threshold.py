@@ -324,12 +324,12 @@ def test_nothing_opens_outside_of_what_was_tested(
     governed.issue("authority", LIVE)
     governed.cited = None if changes is None else structs.replace(COVERS, **changes)
     with pytest.raises(RefusedError, match=rf"profile spring leaves what was tested: {text}"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
     assert len(site.acts("capture_started")) == starts
     # Nothing was unsealed: with what was tested it opens.
     assert site.path.exists() != again
     governed.cited = COVERS
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
 
 
 def test_a_list_up_to_a_tenth_longer_than_tested_opens(site: Site) -> None:
@@ -338,7 +338,7 @@ def test_a_list_up_to_a_tenth_longer_than_tested_opens(site: Site) -> None:
     governed = site.governed()
     governed.issue("authority", LIVE)
     governed.cited = structs.replace(COVERS, listed=10)
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
     assert len(site.acts("capture_started")) == 1
 
 
@@ -348,7 +348,7 @@ def test_under_a_pack_that_demands_no_report_all_of_it_opens(site: Site) -> None
     governed = site.governed(plan)
     governed.issue("authority", LIVE)
     governed.cited = governed.detector = None
-    governed.open_list(MODEL, Letters())
+    governed.open_list(MODEL, "letters", Letters())
     assert site.acts("capture_started")[0]["facts"]["detector"] is None
 
 
@@ -372,7 +372,7 @@ def test_a_change_below_what_was_tested_since_is_not_started_with(site: Site) ->
     governed.issue("authority", LIVE)
     governed.cited = structs.replace(COVERS, threshold=0.71)
     with pytest.raises(RefusedError, match=r"expected a threshold of 0\.71 at least.*, got 0\.7:"):
-        governed.open_list(MODEL, Letters())
+        governed.open_list(MODEL, "letters", Letters())
 
 
 def test_a_run_finds_the_change_and_writes_down_when_it_has_it(site: Site) -> None:

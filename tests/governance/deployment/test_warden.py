@@ -339,8 +339,8 @@ async def test_the_end_by_the_clock_goes_in_order(site: Site) -> None:
     assert watch.logged == [("list_wiped", {"why": "clock"})]
     receipt = site.receipt()
     assert (receipt.why, receipt.ending, receipt.passages_seen, receipt.alerts) == ("clock", "completed", 4, 1)
-    acts = [one["act"] for one in site.acts()][-5:]
-    assert acts == ["capture_started", "capture_stopped", "deployment_ended", "wiped", "checkpoint"]
+    acts = [one["act"] for one in site.acts()][-6:]
+    assert acts == ["capture_started", "basis_judged", "capture_stopped", "deployment_ended", "wiped", "checkpoint"]
     site.expect_chain()
 
 

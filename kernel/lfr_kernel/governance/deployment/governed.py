@@ -113,6 +113,8 @@ class Governed:
         self._noted_ns = 0
         self._anchored_ns = 0
         self._before = Tally(seen=0, alerts=0)
+        self._basis: Basis | None = None
+        """What was last written down of it."""
         self._reader = ""
         self._stills: StillCodec | None = None
         self._holds_purges = threading.Event()
@@ -200,27 +202,12 @@ class Governed:
         """Return what a sink has yet to be given of this deployment."""
         return Outbox(self._vault, self._open_deployment.serial, sink)
 
-    def note_basis(self, basis: Basis) -> None:
-        """Write down what the threshold rests on, as this run found it.
-
-        Raises:
-            AuditError: it cannot be written down.
-        """
-        facts = {
-            "deployment": self._open_deployment.serial,
-            "state": basis.state,
-            "report": basis.report,
-            "report_class": basis.report_class,
-            "reasons": basis.reasons,
-        }
-        with self._vault.database.transaction() as transaction:
-            self._vault.act(transaction, "basis_judged", by=self._vault.signer, facts=facts)
-
-    def look(self, tally: Tally) -> Look:
+    def look(self, tally: Tally, basis: Basis | None = None) -> Look:
         """Look at the clocks and at what others have written, and write down what is due.
 
         Args:
             tally: what this run has counted so far.
+            basis: what the threshold rests on, with every departure that there was; None: nobody said.
 
         Raises:
             AuditError: the audit cannot be written: then nothing may capture.
@@ -239,6 +226,8 @@ class Governed:
         goes_on = not is_ending and standing is not Standing.ENDED
         if is_news and goes_on:
             self._write(deployment, now, standing, warning=warning, expired=expired, tally=tally, anchors=is_anchor_due)
+        if basis is not None and basis != self._basis and goes_on:
+            self._note_basis(basis)
         if (is_due or is_changed) and goes_on:
             self._settle_others()
         if is_changed and goes_on:
@@ -265,6 +254,18 @@ class Governed:
             AuditError: it cannot be written.
         """
         self._takeup.took_up(self._open_deployment, news)
+
+    def _note_basis(self, basis: Basis) -> None:
+        facts = {
+            "deployment": self._open_deployment.serial,
+            "state": basis.state,
+            "report": basis.report,
+            "report_class": basis.report_class,
+            "reasons": basis.reasons,
+        }
+        with self._vault.database.transaction() as transaction:
+            self._vault.act(transaction, "basis_judged", by=self._vault.signer, facts=facts)
+        self._basis = basis
 
     def _settle_others(self) -> None:
         """Purge what is too old, and wipe the lists of other deployments that are over.

@@ -83,7 +83,6 @@ class Warden(Actor):
         self._lane = lane
         self._tally = tally
         self._basis = basis
-        self._noted: Basis | None = None
         self._stop = stop
         self._log = log
 
@@ -133,14 +132,10 @@ class Warden(Actor):
 
     async def _look(self) -> Look:
         try:
-            look = await self._lane.run(self._governed.look, self._tally(), deadline_s=WRITE_S)
+            look = await self._lane.run(self._governed.look, self._tally(), self._basis(), deadline_s=WRITE_S)
         except CallAbandonedError as error:
             raise _held_up(error) from error
         self.remaining_s = look.remaining_s
-        is_going_on = look.standing is Standing.IN_FORCE and not look.is_ending
-        if is_going_on and (basis := self._basis()) != self._noted:
-            await self._lane.run(self._governed.note_basis, basis, deadline_s=WRITE_S)
-            self._noted = basis
         if look.is_suspended != self.is_suspended:
             self.is_suspended = look.is_suspended
             more = {"to_resume": f"lfr-kernel alerts resume {look.deployment}"} if look.is_suspended else {}

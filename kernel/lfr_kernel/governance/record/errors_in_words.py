@@ -71,8 +71,9 @@ def meaning(one: Rate, what: str) -> str:
             f"{per_cent(one.upper)}: none seen is not none to come."
         )
     value = one.value or 0.0
+    verb = "is" if one.events == 1 else "are"
     return (
-        f"{plural(one.events, 'false alert')} among {plural(one.n, what)} is {per_cent(value)}, {one_in(value)}; "
+        f"{plural(one.events, 'false alert')} among {plural(one.n, what)} {verb} {per_cent(value)}, {one_in(value)}; "
         f"chance leaves open rates from {interval(one)}."
     )
 

@@ -78,7 +78,7 @@ def _shares(found: Sequence[GroupFigure], called: str, names: tuple[Mapping[str,
             Column(heading="False alerts", is_number=True),
             Column(heading="Share", is_number=True),
             Column(heading="95 % interval", is_number=True),
-            Column(heading="No surprise if of those who passed", is_number=True),
+            Column(heading="Not surprisingly many if of those who passed", is_number=True),
         ),
         rows=tuple(rows),
         drawn=tuple(drawn),
@@ -93,30 +93,34 @@ def _unsurprising(one: GroupFigure) -> Figure:
 
 
 def _tests(found: Sequence[GroupFigure], called: str, names: tuple[Mapping[str, str], ...], ratio: float) -> Table:
-    shares = [test.share for test in found[0].tests]
-    rows: list[tuple[Cell, ...]] = [
-        (f"p: {word(one.group, *names)}", *(_p(test) for test in one.tests)) for one in found if one.tests
-    ]
-    seen: set[tuple[tuple[Cell, ...], tuple[Cell, ...]]] = set()
-    for one in found:
-        power = tuple(Figure(text=per_cent(test.power), value=test.power) for test in one.tests)
-        least = tuple(_smallest(test) for test in one.tests)
-        if not one.tests or (power, least) in seen:  # it depends on how many were recorded, and not on the group
+    """Return a row for each share of those who passed: what the test of each group comes to, and what it could see."""
+    tested = [one for one in found if one.tests]
+    columns = [Column(heading="Share of those who passed", is_number=True)]
+    cells: list[list[Cell]] = [[Figure(text=f"{test.share * 100:.0f} %", value=test.share) for test in found[0].tests]]
+    for one in tested:
+        columns.append(Column(heading=f"p: {word(one.group, *names)}", is_number=True))
+        cells.append([_p(test) for test in one.tests])
+    seen: list[tuple[tuple[float, float | None], ...]] = []
+    for one in tested:
+        # It depends on how many were recorded, and not on the group.
+        could = tuple((test.power, test.smallest_ratio) for test in one.tests)
+        if could in seen:
             continue
         of = f" ({word(one.group, *names)})" if seen else ""
-        seen.add((power, least))
-        rows.append((f"Power: chance to notice a rate {ratio:g} times that of the rest{of}", *power))
-        rows.append((f"Smallest ratio noticed four times of five{of}", *least))
-    headings = (Column(heading=f"{share * 100:.0f} %", is_number=True) for share in shares)
+        seen.append(could)
+        columns.append(Column(heading=f"Power: chance to notice {ratio:g} times the rate{of}", is_number=True))
+        cells.append([Figure(text=per_cent(test.power), value=test.power) for test in one.tests])
+        columns.append(Column(heading=f"Smallest ratio noticed four times of five{of}", is_number=True))
+        cells.append([_smallest(test) for test in one.tests])
     return Table(
         caption=f"Exact tests by {called}: if the group had been this share of those who passed",
-        columns=(Column(heading=called.capitalize()), *headings),
-        rows=tuple(rows),
+        columns=tuple(columns),
+        rows=tuple(zip(*cells, strict=True)),
     )
 
 
 def _p(test: FootfallTest) -> Figure:
-    text = f"under {SMALLEST_P:g}" if test.p < SMALLEST_P else f"{test.p:.2f}" if test.p >= 0.1 else f"{test.p:.3f}"  # noqa: PLR2004
+    text = f"<{SMALLEST_P:g}" if test.p < SMALLEST_P else f"{test.p:.2f}" if test.p >= 0.1 else f"{test.p:.3f}"  # noqa: PLR2004
     return Figure(text=text, value=test.p)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.record import codes
@@ -87,7 +88,14 @@ def rolled_up(
         *main_points(counted, figures, arrests),
         Paragraph(
             text=f"{plural(len(rows), 'deployment')} added up. Abandoned, failed and empty ones are among them: each "
-            "has its number and its record."
+            f"has its number and its record. People were counted by hand during "
+            f"{sum(bool(one.calibrations) for one in rows)} of them."
+        ),
+        tally(
+            "The deployments by how they ended",
+            ("Ending", "Deployments"),
+            Counter(one.ending or "open" for one in rows),
+            lambda code: word(code, codes.ENDINGS),
         ),
     )
     return Document(
