@@ -301,9 +301,7 @@ def test_a_full_disk_takes_no_key_and_leaves_the_one_before(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "fsync", fail)
     for name in ("deployment-1", "deployment-2"):
-        with pytest.raises(
-            KeyFileError, match=rf"{name}\.key could not be written: No space left on device; see wheth"
-        ):
+        with pytest.raises(KeyFileError, match=rf"{name}\.key could not be written: No space left on device; see"):
             ring.make(name)
     assert ring.get("deployment-1") == before
     assert ring.names() == ["deployment-1"]
