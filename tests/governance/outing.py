@@ -60,6 +60,10 @@ options = { path = "anchors.txt" }
 plugin = "jsonl"
 details = true
 options = { path = "alerts.jsonl" }
+[[sinks]]
+name = "bare"
+plugin = "jsonl"
+options = { path = "notices.jsonl" }
 """
 AUTHORITY = """
 id = "TEST/1"

@@ -25,7 +25,7 @@ import threading
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import msgspec
 
@@ -69,6 +69,11 @@ HIS_OWN = ("manifest.csv", "photos", "verdicts.csv", "sheet.csv", "alerts.jsonl"
 class Death:
     """Counts durable operations, and dies before or after one of them."""
 
+    OPERATIONS: ClassVar[Sequence[str]] = ("replace", "unlink", "mkdir", "rmdir")
+    """Of `os`, beside `fsync`."""
+    STATEMENTS: ClassVar[tuple[str, ...]] = ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint")
+    """How those begin that make something durable."""
+
     def __init__(self, point: int | None, torn: float = 1.0) -> None:
         """Die at a point; even ones lie before an operation, odd ones after it. None: count only.
 
@@ -84,7 +89,7 @@ class Death:
     def lurk(self) -> None:
         """Watch everything that this process makes durable from now on."""
         os.fsync = self._watched(os.fsync, tears=True)
-        for name in ("replace", "unlink", "mkdir", "rmdir"):
+        for name in self.OPERATIONS:
             setattr(os, name, self._watched(getattr(os, name)))
         for module in (database, opening):
             module.connected = self._connected  # type: ignore[attr-defined]
@@ -123,7 +128,7 @@ class Death:
 
     def _traced(self, statement: str) -> None:
         # SQLite says what it is about to do: the point after a commit is the one before whatever comes next.
-        if statement.startswith(("COMMIT", "VACUUM", "PRAGMA wal_checkpoint")) and self.point in {
+        if statement.startswith(self.STATEMENTS) and self.point in {
             2 * (number := self._count()),
             2 * number + 1,
         }:

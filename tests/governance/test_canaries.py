@@ -3,8 +3,8 @@
 Everything of one deployment lies below one folder: vault, working copies, temporary files, home, what a kernel printed.
 All of it is searched when the list is built, while a kernel runs, and once the list is wiped. Not searched is what the
 user wrote or asked for in clear, which is his own: manifest, photographs, verdicts, sheet, and the passphrase's file.
-Three outputs name people, since that is what they are for, and are looked at by themselves: the alerts in the file of
-a sink, the alerts that a kernel shows, and the summary that `--json` prints.
+Three outputs name people, since that is what they are for, and are looked at by themselves: the file of the sink that
+is given details, what somebody is shown who looks at an alert and says why, and the summary that `--json` prints.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import base64
 import contextlib
 import datetime as dt
 import os
-import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,12 +52,13 @@ TEXTS = {
     "reason": "Grounds: wanted in Łódź",
     "response": "Answer: speak slowly, señor",
     "right": "Right: retained, § 64A",
+    "decision": "Decided: the nose is another, nämlich länger",
     "recall": "Recalled: er war es nicht",
     "extension": "Extension: the crowd is late, es wird später",
     "close": "Closed: everybody went home früh",
 }
 HIS_OWN = ("manifest.csv", "photos", "verdicts.csv", "sheet.csv", "pass")
-NAMING = ("alerts.jsonl", "kernel.json", "kernel.log")
+NAMING = ("alerts.jsonl", "kernel.json")
 KEY_FILE = "vault/keys/deployment-000001.key"
 ON_SHIFT = {f"vault/sessions/{name}.session": {f"key of {name}'s session"} for name in outing.ROLES}
 """Where keys of sessions lie until somebody goes."""
@@ -73,6 +74,8 @@ class Aftermath(NamedTuple):
     opened: dict[str, set[str]]
     files_while_open: set[str]
     wiped: dict[str, set[str]]
+    shown: str
+    """To whoever looked at the alert and decided on it."""
     receipt: str
 
 
@@ -90,6 +93,10 @@ class Kernel:
             encoding="utf-8",
         )
         self._said: list[str] = []
+        # What it never says nobody waits for forever.
+        self._limit = threading.Timer(PATIENCE_S, self._popen.kill)
+        self._limit.daemon = True
+        self._limit.start()
 
     def wait_for(self, what: str) -> None:
         """Read its stderr up to the line that has this in it."""
@@ -103,12 +110,14 @@ class Kernel:
     def end(self) -> None:
         """Wait for its end, and leave what it printed in files."""
         out, err = self._popen.communicate(timeout=PATIENCE_S)
+        self._limit.cancel()
         assert self._popen.returncode == 0, err
         Path("kernel.json").write_text(out, encoding="utf-8")
         Path("kernel.log").write_text("".join(self._said) + err, encoding="utf-8")
 
     def kill(self) -> None:
         """End it, whatever it does."""
+        self._limit.cancel()
         self._popen.kill()
         self._popen.wait()
 
@@ -152,7 +161,11 @@ def _deploy(folder: Path, site: Path, stack: contextlib.ExitStack) -> Aftermath:
     outing.done("watchlist", "recall", entries["third"], *recalled)
     kernel = Kernel(site)
     stack.callback(kernel.kill)
-    kernel.wait_for("a proposal")
+    kernel.wait_for("ALERT ")
+    (alert,) = msgspec.json.decode(outing.done("alerts", "list", "--json"))
+    shown = outing.done("alerts", "show", alert["id"], "--reason", "assess", *by)
+    outing.done("alerts", "assess", alert["id"], "--dismiss", "--text", TEXTS["decision"], *by)
+    shown += outing.done("alerts", "show", alert["id"], "--reason", "supervision", *by)
     outing.done("watchlist", "recall", entries["board"], *recalled)
     kernel.wait_for("entry_withdrawn")
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=3)).isoformat(timespec="seconds")
@@ -168,7 +181,7 @@ def _deploy(folder: Path, site: Path, stack: contextlib.ExitStack) -> Aftermath:
     Path("shown.txt").write_text(outing.done("audit", "show"), encoding="utf-8")
     for name in outing.ROLES:
         outing.done("session", "end", "--as", name)
-    return Aftermath(folder, needles, built, opened, there, _search(folder, needles), receipt)
+    return Aftermath(folder, needles, built, opened, there, _search(folder, needles), shown, receipt)
 
 
 def _files(folder: Path) -> set[str]:
@@ -238,22 +251,33 @@ def test_the_file_of_a_sink_has_the_reference_of_whom_it_alerted_on_and_nothing_
     assert in_bytes(content, aftermath.needles) == {"name of board"}
 
 
-def test_the_summary_has_references_of_people_and_nothing_more(aftermath: Aftermath) -> None:
-    content = (aftermath.folder / "kernel.json").read_bytes()
-    assert in_bytes(content, aftermath.needles) == {"name of board", "name of third"}
+def test_a_sink_that_is_given_no_details_gets_that_there_is_an_alert_and_its_state(aftermath: Aftermath) -> None:
+    (line,) = (aftermath.folder / "notices.jsonl").read_bytes().splitlines()
+    assert in_bytes(line, aftermath.needles) == set()
+    (named,) = (aftermath.folder / "alerts.jsonl").read_bytes().splitlines()
+    assert msgspec.json.decode(line)["id"] == msgspec.json.decode(named)["id"]
 
 
-def test_a_kernel_says_no_name_in_its_log_and_shows_it_in_alerts_only(aftermath: Aftermath) -> None:
+def test_a_kernel_names_nobody_in_its_log_nor_where_it_shows_an_alert(aftermath: Aftermath) -> None:
     lines = (aftermath.folder / "kernel.log").read_text(encoding="utf-8").splitlines()
     logged = [line for line in lines if line.startswith("{")]
-    shown = "\n".join(line for line in lines if not line.startswith("{"))
     assert {"model_loaded", "entry_withdrawn", "people_not_listed", "list_wiped"} <= {
         msgspec.json.decode(line)["event"] for line in logged
     }
-    assert in_bytes("\n".join(logged).encode(), aftermath.needles) == set()
-    assert in_bytes(shown.encode(), aftermath.needles) == {"name of board"}
-    (alert,) = re.findall(r"^ALERT .*(?:\n  .*)*", shown, re.MULTILINE)
-    assert in_bytes(shown.replace(alert, "").encode(), aftermath.needles) == set()
+    assert len([line for line in lines if line.startswith("ALERT gate")]) == 1
+    assert in_bytes("\n".join(lines).encode(), aftermath.needles) == set()
+
+
+def test_the_summary_names_who_was_not_listed_and_nobody_whom_an_alert_may_be_of(aftermath: Aftermath) -> None:
+    content = (aftermath.folder / "kernel.json").read_bytes()
+    assert in_bytes(content, aftermath.needles) == {"name of third"}
+    (alert,) = msgspec.json.decode(content)["alerts"]
+    assert (alert["person"], alert["camera"]) == (None, "gate")
+
+
+def test_whoever_looks_at_an_alert_is_shown_whom_it_names_and_what_was_decided(aftermath: Aftermath) -> None:
+    found = in_bytes(aftermath.shown.encode(), aftermath.needles)
+    assert {"name of board", "reason", "response", "decision"} <= found <= {"name of board", *TEXTS}
 
 
 def test_the_search_finds_what_the_user_wrote(aftermath: Aftermath) -> None:

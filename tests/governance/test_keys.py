@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 from typing import TYPE_CHECKING, Annotated
 
@@ -289,6 +290,22 @@ def test_of_a_key_that_another_one_takes_the_place_of_nothing_is_left(tmp_path: 
     ring.put("deployment-1", b"sealed to the present ones")
     assert (tmp_path / "link").read_bytes() == bytes(32)
     assert ring.get("deployment-1") == b"sealed to the present ones"
+
+
+def test_a_full_disk_takes_no_key_and_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = Keyring(tmp_path)
+    before = ring.make("deployment-1")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    for name in ("deployment-1", "deployment-2"):
+        with pytest.raises(KeyFileError, match=rf"{name}\.key could not be written: No space left on device; see"):
+            ring.make(name)
+    assert ring.get("deployment-1") == before
+    assert ring.names() == ["deployment-1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["deployment-1.key"]
 
 
 @pytest.mark.parametrize("name", ["", "../signing", "a/b", "a.b"])

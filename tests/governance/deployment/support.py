@@ -120,7 +120,10 @@ class Site:
         self.folder = folder
         self.opened: list[Governed] = []
         self.rows: list[Row] = [a_row("ada", 1), a_row("ada", 2), a_row("bob", 3)]
-        self.signers = {name: force.session(vault, name) for name in people}
+        on_shift = vault.shifts.names()
+        self.signers = {
+            name: open_session(vault, name) if name in on_shift else force.session(vault, name) for name in people
+        }
 
     @property
     def path(self) -> Path:

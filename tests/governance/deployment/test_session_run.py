@@ -29,15 +29,16 @@ from lfr_kernel.plugins import (
     EmbedderPlugin,
     Installed,
     Registry,
+    SinkPlugin,
     TrackerPlugin,
 )
 from lfr_kernel.profile import parse_profile
-from lfr_kernel.runtime import ActorFailed
+from lfr_kernel.runtime import ActorFailed, SystemClock
 from lfr_kernel.session import Listener, Session
 from lfr_kernel.testing.fakes import FakeCamera, FakeDetector, FakeEmbedder, FakeFace, FakePicture, FakeTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lfr_kernel.governance.lists.entries import Row
     from lfr_kernel.governance.rules import LoadedPack
@@ -47,6 +48,7 @@ pytestmark = pytest.mark.anyio
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 FRAME_S = 0.02
 PATIENCE_S = 20
+EVENTS = ("alert", "outcome", "entry_withdrawn", "threshold_changed", "alerts_suspended", "alert_not_delivered")
 
 
 def listed(person: str, colour: tuple[int, int, int]) -> Row:
@@ -73,22 +75,32 @@ class Printer:
         self.lines.append(line)
 
 
-class Run:
-    """One run of the profile."""
+class DayOf(SystemClock):
+    """The machine's clock, on a day at a site."""
 
-    def __init__(self, site: Site, loaded: LoadedPack | None = None) -> None:
+    def __init__(self, site: Site) -> None:
+        self.utc_ns = lambda: site.clocks.now.utc_ns  # type: ignore[method-assign]
+
+
+class Run:
+    """One run of the profile, with these plugins and sections beside its own."""
+
+    def __init__(
+        self, site: Site, loaded: LoadedPack | None = None, *, plugins: Sequence[SinkPlugin] = (), **sections: Any
+    ) -> None:
         self.printer = Printer()
         self.alerts: list[Alert] = []
         self.logged: list[str] = []
-        self.happened = {name: anyio.Event() for name in ("alert", "outcome", "entry_withdrawn", "threshold_changed")}
-        plugins = [
+        self.happened = {name: anyio.Event() for name in EVENTS}
+        installed = [
             CameraPlugin(name="street", api=API_VERSION, create=lambda _: FakeCamera(street(), pace="live")),
             DetectorPlugin(name="fake", api=API_VERSION, create=lambda _: FakeDetector()),
             TrackerPlugin(name="fake", api=API_VERSION, create=lambda _: FakeTracker(lost_after_s=0.1)),
             EmbedderPlugin(name="fake", api=API_VERSION, create=lambda _: FakeEmbedder()),
             AnchorPlugin(name="printer", api=API_VERSION, create=lambda _: self.printer),
+            *plugins,
         ]
-        registry = Registry([*Registry.discover(), *(Installed(plugin=one) for one in plugins)])
+        registry = Registry([*Registry.discover(), *(Installed(plugin=one) for one in installed)])
         data = {
             "name": "spring",
             "permit": "authority",
@@ -100,13 +112,14 @@ class Run:
             "anchors": [{"plugin": "printer"}],
             "governance": {"vault": str(site.vault.folder), "pack": "uk-met", "start": "sealed"},
             "runtime": {"compute_threads": 1},
+            **sections,
         }
         profile, _ = parse_profile(data, registry, source="a test", here=site.folder)
         vault = site.force.open(site.vault.folder)
         self.governed = Governed(vault, site.plan(loaded=loaded or pack_with(require_report=False)), site.opener(vault))
         site.opened.append(self.governed)
         listener = Listener(log=self._log, fact=self._fact)
-        self.session = Session(profile, registry, governed=self.governed, listener=listener)
+        self.session = Session(profile, registry, governed=self.governed, listener=listener, clock=DayOf(site))
         self.summary: Summary | None = None
 
     def _log(self, event: str, **_: Any) -> None:

@@ -52,15 +52,26 @@ class Keyring:
         """For whatever else the machine is to keep to itself."""
 
     def make(self, name: str) -> bytes:
-        """Make a random key of 32 bytes, keep it, and return it."""
+        """Make a random key of 32 bytes, keep it, and return it. Raises as `put` does."""
         secret = os.urandom(KEY_BYTES)
         self.put(name, secret)
         return secret
 
     def put(self, name: str, secret: bytes) -> None:
-        """Keep a key under a name, in place of the one before, of which nothing is left."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_secret(self._path(name), self.sealer.seal(name, secret))
+        """Keep a key under a name, in place of the one before, of which nothing is left.
+
+        Raises:
+            KeyFileError: it cannot be written, as on a full disk.
+        """
+        path = self._path(name)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_secret(path, self.sealer.seal(name, secret))
+        except OSError as error:
+            raise KeyFileError(
+                f"key file {path} could not be written: {error.strerror or error}; see whether its disk has room and "
+                "who owns the folder, then do this again"
+            ) from error
 
     def get(self, name: str) -> bytes:
         """Return a key.
