@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from governance.alerts.post import BUSY, SINK, Picky, Post, entries_of, row_of
-from lfr_kernel.governance.alerts.delivery import WRITE_S
 from lfr_kernel.governance.alerts.purging import purge
+from lfr_kernel.governance.answering import WRITE_S
 from lfr_kernel.governance.errors import AuditError
 from lfr_kernel.runtime import ActorFailed
 from lfr_kernel.testing import InlineLane, VirtualClock

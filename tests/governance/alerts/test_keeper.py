@@ -13,10 +13,10 @@ from msgspec import structs
 
 from governance.alerts.support import DISMISSED_WRONG
 from governance.deployment.support import Letters
-from lfr_kernel.governance.alerts.keeper import WRITE_S, VaultKeeper
 from lfr_kernel.governance.alerts.steps import resume
 from lfr_kernel.governance.alerts.store import listed, pictures_of, proposal_of
 from lfr_kernel.governance.alerts.vocabulary import Verdict
+from lfr_kernel.governance.answering import WRITE_S
 from lfr_kernel.governance.keys import keyring
 from lfr_kernel.messages import Alert, Biometric, Match
 from lfr_kernel.runtime import ActorFailed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from governance.alerts.support import Duty, OpenDuty
+    from lfr_kernel.governance.alerts.keeper import VaultKeeper
     from lfr_kernel.testing import ActorRun
 
 pytestmark = pytest.mark.anyio
@@ -263,7 +264,7 @@ async def _raise_one(keeper: VaultKeeper, clock: VirtualClock | None = None) -> 
 async def test_a_vault_that_hangs_ends_the_run_and_nobody_hears(duty: Duty, crops: list[Biometric]) -> None:
     clock = VirtualClock()
     keeper = keeper_of(duty, InlineLane(hang_at=[1], clock=clock))
-    with pytest.raises(ActorFailed, match="desk: the vault did not take an alert within 30 s, and what cannot be"):
+    with pytest.raises(ActorFailed, match="desk: the vault did not answer within 30 s, and what cannot be"):
         await _raise_one(keeper, clock)
     assert [one.is_erased for one in crops] == [True, True]
 

@@ -10,10 +10,11 @@ import pytest
 from governance.deployment.support import HOUR, set_clock
 from governance.deployment.test_threshold import changed
 from governance.lists.support import DIMENSION, MODEL, a_row, a_template
+from lfr_kernel.governance.answering import WRITE_S
 from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.deployment.register import end, extended, recall
-from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, WRITE_S, Warden
+from lfr_kernel.governance.deployment.warden import ASK_S, MOST_SINGLE, Warden
 from lfr_kernel.governance.deployment.wiping import folder_of, settle
 from lfr_kernel.governance.standing import Ending, Stage
 from lfr_kernel.messages import Recall, Receipt, Relist, SetThreshold, Wipe

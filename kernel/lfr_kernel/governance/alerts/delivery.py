@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lfr_kernel.governance.errors import AuditError
+from lfr_kernel.governance.answering import answered
 from lfr_kernel.messages import Alert
-from lfr_kernel.runtime import CallAbandonedError, Consumes, Overflow, Policy, describe
+from lfr_kernel.runtime import Consumes, Overflow, Policy, describe
 from lfr_kernel.stages.sink import SinkHost, notice_of
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["OutboxHost"]
 
 LOOK_S = 1.0
-WRITE_S = 30.0
-"""How long the vault may take; see `warden`."""
 
 
 class OutboxHost(SinkHost):
@@ -85,13 +83,7 @@ class OutboxHost(SinkHost):
         return is_final
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
-        try:
-            return await self._vault.run(call, *args, deadline_s=WRITE_S)
-        except CallAbandonedError as error:
-            raise AuditError(
-                f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
-                f"what holds up its disk, then start again ({error})"
-            ) from error
+        return await answered(self._vault, call, *args)
 
     async def teardown(self) -> None:
         """Close the plugin, and say what waits for the next run."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from lfr_kernel.governance.alerts.custody import expiry_s
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal
 from lfr_kernel.governance.alerts.store import find, keep, pictures_of
-from lfr_kernel.governance.errors import AuditError, RefusedError
+from lfr_kernel.governance.answering import answered
+from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.lists.framing import ListFileError
-from lfr_kernel.runtime import CallAbandonedError
 from lfr_kernel.stages.sink import Evidence
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lfr_kernel.stages.camera import StillCodec
 
 __all__ = ["VaultKeeper"]
-
-WRITE_S = 30.0
 
 
 class VaultKeeper:
@@ -76,12 +74,7 @@ class VaultKeeper:
             AuditError: it cannot be written, or not in time: then nobody hears of it, and the run ends.
         """
         try:
-            return await self._lane.run(self._keep, alert, crop, entry, deadline_s=WRITE_S)
-        except CallAbandonedError as error:
-            raise AuditError(
-                f"the vault did not take an alert within {WRITE_S:g} s, and what cannot be written down may not "
-                f"happen: see what holds up its disk, then start again ({error})"
-            ) from error
+            return await answered(self._lane, self._keep, alert, crop, entry)
         finally:
             crop.erase()
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from lfr_kernel.governance.errors import AuditError, RefusedError
+from lfr_kernel.governance.answering import WRITE_S, answered
+from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Standing
 from lfr_kernel.messages import Biometric, Recall, Relist, SetThreshold, Wipe
-from lfr_kernel.runtime import Actor, ActorError, ActorStopped, CallAbandonedError, describe
+from lfr_kernel.runtime import Actor, ActorError, ActorStopped, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Warden"]
 
 LOOK_S = 0.25
-WRITE_S = 30.0
-"""How long the vault may take for one look: longer, and the audit counts as one that cannot be written."""
 ASK_S = 5.0
 MOST_SINGLE = 16
 """Entries that are taken off the index one by one; more, and it loads the list anew, which takes no longer."""
@@ -132,10 +131,7 @@ class Warden(Actor):
             self._stop(look.standing.value)
 
     async def _look(self) -> Look:
-        try:
-            look = await self._lane.run(self._governed.look, self._tally(), self._basis(), deadline_s=WRITE_S)
-        except CallAbandonedError as error:
-            raise _held_up(error) from error
+        look = await answered(self._lane, self._governed.look, self._tally(), self._basis())
         self.remaining_s = look.remaining_s
         if look.is_suspended != self.is_suspended:
             self.is_suspended = look.is_suspended
@@ -190,10 +186,7 @@ class Warden(Actor):
                 # The next look finds it again.
                 self._log("threshold_not_taken_up", deployment=deployment, why=describe(error))
                 return
-        try:
-            await self._lane.run(self._governed.took_up, news, deadline_s=WRITE_S)
-        except CallAbandonedError as error:
-            raise _held_up(error) from error
+        await answered(self._lane, self._governed.took_up, news)
         if is_refused:
             self._log("threshold_refused", deployment=deployment, threshold=change.threshold, why=list(news.refused))
             return
@@ -231,10 +224,3 @@ class Warden(Actor):
             # It has no list to load any more.
             self._log("index_restarted", why=describe(error))
             self.index.restart()
-
-
-def _held_up(error: CallAbandonedError) -> AuditError:
-    return AuditError(
-        f"the vault did not answer within {WRITE_S:g} s, and what cannot be written down may not happen: see "
-        f"what holds up its disk, then start again ({error})"
-    )
