@@ -78,6 +78,20 @@ async def test_what_fails_is_tried_again_with_growing_pauses(duty: Duty) -> None
     assert entries_of(duty, "alert_delivered") == []
 
 
+async def test_once_a_sink_took_something_its_pauses_begin_anew(duty: Duty) -> None:
+    first = duty.plant(sinks=SINK)
+    post = Post(duty, ListSink(Faults(dict.fromkeys((1, 2, 3, 4, 5, 7), BUSY))))
+    async with post.running() as run:
+        await post.clock.advance(17)
+        assert post.ids == [first]
+        second = duty.plant(sinks=SINK)
+        await run.send(an_alert())
+        await run.settle()
+        assert post.ids == [first]
+        await post.clock.advance(1)
+        assert post.ids == [first, second]
+
+
 async def test_a_new_alert_breaks_through_the_pause_and_goes_first(duty: Duty) -> None:
     old = duty.plant(sinks=SINK)
     post = Post(duty, ListSink(Faults(dict.fromkeys(range(1, 7), BUSY))))
