@@ -162,6 +162,18 @@ async def test_what_comes_too_late_says_so_to_the_sink_and_in_the_chain(duty: Du
     assert duty.find(early).delivered_ns is None
 
 
+async def test_each_sink_is_told_whether_it_comes_too_late_there_whoever_had_it_before(duty: Duty) -> None:
+    alert = duty.plant(sinks=("list", "far"))
+    await Post(duty).deliver()
+    duty.site.clocks.pass_(minutes=10)
+    far = await Post(duty, name="far").deliver()
+    assert [(one.id, one.is_actionable) for one in far.sink.delivered] == [(alert, False)]
+    assert [(one["sink"], one["actionable"]) for one in entries_of(duty, "alert_delivered")] == [
+        ("list", True),
+        ("far", False),
+    ]
+
+
 async def test_the_last_moment_to_act_is_still_in_time(duty: Duty) -> None:
     alert = duty.plant(sinks=SINK, act_by_ns=duty.site.clocks.now.utc_ns)
     post = await Post(duty).deliver()

@@ -37,7 +37,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     alert: Alert
     kept: Kept
     is_actionable: bool
-    """Whether it still comes in time for anybody to act on it."""
+    """Whether it comes to this sink in time for anybody to act on it, whoever else had it before."""
 
 
 class Outbox:
@@ -59,7 +59,7 @@ class Outbox:
             proposal = proposal_of(self._vault, kept)
         except RefusedError:
             return None  # its key is destroyed: the purge that did it removes the rest
-        return Waiting(alert=proposal.alert, kept=kept, is_actionable=kept.is_actionable(now_ns))
+        return Waiting(alert=proposal.alert, kept=kept, is_actionable=now_ns <= kept.act_by_ns)
 
     def waiting(self) -> int:
         """Return how many wait."""
@@ -95,7 +95,7 @@ class Outbox:
             kept = find(vault.database, alert)
             facts = {"deployment": kept.deployment, "alert": alert, "sink": self._sink}
             if state == "delivered":
-                facts |= {"actionable": kept.is_actionable(now_ns)}
+                facts |= {"actionable": now_ns <= kept.act_by_ns}
                 transaction.execute(
                     "UPDATE alerts SET delivered_ns = coalesce(delivered_ns, ?) WHERE id = ?", (now_ns, alert)
                 )
