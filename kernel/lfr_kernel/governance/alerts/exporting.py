@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step  # noqa: TC001  (msgspec resolves them)
-from lfr_kernel.governance.alerts.states import State, case_of, shown_to
+from lfr_kernel.governance.alerts.states import State, case_of, is_secret
 from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import RefusedError
@@ -79,10 +79,11 @@ def export(
         deployment = find_deployment(vault.database, kept.deployment)
         handling, steps = deployment.authorisation.handling, steps_of(vault, kept)
         case = case_of(steps, handling)
-        if shown_to(case, "", handling) != case:
+        # Whether or not somebody has assessed it: else the refusal would tell.
+        if is_secret(case, handling):
             raise RefusedError(
-                f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see how the "
-                "other did: expected it to be decided on first"
+                f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see whether or "
+                "how the other did: expected it to be decided on first"
             )
         exported = Exported(
             organisation=vault.organisation.name,
