@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from lfr_kernel.governance.alerts.purging import Purged, certain_ns, is_log_emptied, purge
+from lfr_kernel.governance.alerts.purging import Purged, certain_ns, is_log_emptied, latest_ns, purge
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.clockwork import is_held
 from lfr_kernel.governance.deployment.register import Deployment, deployments
@@ -77,7 +77,7 @@ class Status(Struct, frozen=True, kw_only=True):
 def retain(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
     """Destroy what is too old, with a receipt for each, and finish what was begun. Blocks; see `purge`."""
     purged = purge(vault, last=last)
-    for deployment in _with_texts(vault):
+    for deployment in _with_texts(vault, last):
         purged += _retire(vault, deployment, last)
     return purged
 
@@ -115,13 +115,13 @@ def _class(ceiling_s: float, row: tuple[int, int | None, int | None]) -> ClassSt
     return ClassStatus(ceiling_s=ceiling_s, count=row[0], next_purge=first, last_purge=last)
 
 
-def _with_texts(vault: Vault) -> list[Deployment]:
-    """Return the deployments that are closed and whose texts, by the clock as it is, are too old."""
+def _with_texts(vault: Vault, last: Instant | None) -> list[Deployment]:
+    """Return the deployments that are closed and whose texts may be too old."""
     serials = {name.removeprefix(TEXTS) for name in vault.keyring.names() if name.startswith(TEXTS)}
     begun = {str(one) for (one,) in vault.database.query("SELECT deployment FROM purges WHERE kind = 'text'")}
     if not any(one.isdecimal() for one in serials | begun):
         return []
-    now_ns = vault.clocks().utc_ns
+    now_ns = latest_ns(vault, last)
     return [
         one
         for one in deployments(vault.database)

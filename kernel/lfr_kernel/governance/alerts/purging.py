@@ -18,7 +18,13 @@ from lfr_kernel.governance.alerts.custody import Bucket, Kind, buckets
 from lfr_kernel.governance.alerts.states import case_of
 from lfr_kernel.governance.alerts.store import expiring, proposal_of, steps_of
 from lfr_kernel.governance.audit.chain import iso_of
-from lfr_kernel.governance.deployment.clockwork import STAMPED_TOLERANCE_S, hold_purges, is_held, known_time
+from lfr_kernel.governance.deployment.clockwork import (
+    STAMPED_TOLERANCE_S,
+    hold_purges,
+    is_held,
+    known_time,
+    noted_time,
+)
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import AuditError, RefusedError, SealError
 from lfr_kernel.governance.instant import has_jumped, remember
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.instant import Instant
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Purged", "certain_ns", "is_log_emptied", "purge", "settled"]
+__all__ = ["Purged", "certain_ns", "is_log_emptied", "latest_ns", "purge", "settled"]
 
 SECOND_NS = 10**9
 DONE: dict[Kind, str] = {"alert": "alerts_purged", "evidence": "pictures_purged"}
@@ -85,6 +91,15 @@ def certain_ns(vault: Vault, last: Instant | None = None) -> int | None:
     return remember(last, now, tolerance_s=STAMPED_TOLERANCE_S).utc_ns
 
 
+def latest_ns(vault: Vault, last: Instant | None = None) -> int:
+    """Return the latest time that can have come, without looking through the chain: what is not due by it is not due.
+
+    By the clock as it is, or by the one of whoever last looked and what has passed since. Takes what `certain_ns` does.
+    """
+    now, last = vault.clocks(), last or noted_time(vault.database)
+    return max(now.utc_ns, remember(last, now, tolerance_s=STAMPED_TOLERANCE_S).utc_ns)
+
+
 def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
     """Remove the alerts and pictures whose time has come, and finish every purge that was begun. Blocks.
 
@@ -99,9 +114,8 @@ def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
         AuditError: the database cannot be written; keys were destroyed all the same.
         KeyFileError: a key could not be overwritten, or not removed.
     """
-    # Most often there is nothing: by the clock as it is, or as it was when somebody last looked.
-    latest_ns = max(vault.clocks().utc_ns, last.utc_ns if last else _noted_ns(vault))
-    if not _due(vault, latest_ns):
+    # Most often there is nothing.
+    if not _due(vault, latest_ns(vault, last)):
         return []
     now_ns = certain_ns(vault, last)
     found = _begun(vault) if now_ns is None else _due(vault, now_ns)
@@ -188,11 +202,6 @@ def _due(vault: Vault, now_ns: int) -> set[Bucket]:
 def _begun(vault: Vault) -> list[Bucket]:
     rows = vault.database.query("SELECT kind, deployment, expires_s FROM purges WHERE kind != 'text'")
     return [Bucket(kind=kind, deployment=serial, expires_s=expires_s) for kind, serial, expires_s in rows]
-
-
-def _noted_ns(vault: Vault) -> int:
-    rows = vault.database.query("SELECT json_extract(body, '$.utc_ns') FROM known_time")
-    return int(rows[0][0]) if rows else 0
 
 
 def is_log_emptied(vault: Vault) -> bool:

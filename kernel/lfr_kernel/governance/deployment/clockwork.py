@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["confirm_clock", "hold_purges", "is_held", "known_time", "note_time"]
+__all__ = ["confirm_clock", "hold_purges", "is_held", "known_time", "note_time", "noted_time"]
 
 STAMPED_TOLERANCE_S = 10.0
 """Seconds by which the clocks of two entries may drift apart; the strictest built-in pack's `clock_tolerance_s`."""
@@ -36,14 +36,19 @@ def known_time(database: Database) -> Instant | None:
     An entry that was made by a clock which had jumped, or was behind, does not move it: else whoever starts a session
     first would make either be forgotten. What somebody confirmed counts from there.
     """
-    rows = database.query("SELECT body FROM known_time")
-    noted = msgspec.json.decode(rows[0][0], type=Instant) if rows else None
+    noted = noted_time(database)
     known: Instant | None = None
     for (body,) in database.query(STAMPED):
         known = remember(known, stamp_of(body), tolerance_s=STAMPED_TOLERANCE_S)
     if known is None or (noted is not None and noted.utc_ns >= known.utc_ns):
         return noted
     return known
+
+
+def noted_time(database: Database) -> Instant | None:
+    """Return what the last look wrote down; None: none has. Unlike `known_time` it reads one row."""
+    rows = database.query("SELECT body FROM known_time")
+    return msgspec.json.decode(rows[0][0], type=Instant) if rows else None
 
 
 def note_time(transaction: Transaction, last: Instant | None, now: Instant, *, tolerance_s: float) -> Instant:
