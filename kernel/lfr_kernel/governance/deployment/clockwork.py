@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["confirm_clock", "hold_purges", "is_held", "known_time", "note_time", "noted_time"]
+__all__ = ["confirm_clock", "confirmation", "hold_purges", "is_held", "known_time", "note_time", "noted_time"]
 
 STAMPED_TOLERANCE_S = 10.0
 """Seconds by which the clocks of two entries may drift apart; the strictest built-in pack's `clock_tolerance_s`."""
 STAMPED = """SELECT body FROM entries WHERE number >=
     coalesce((SELECT max(number) FROM entries WHERE act = 'clock_confirmed'), 1) ORDER BY number"""
+
+
+def confirmation(database: Database) -> int:
+    """Return the number of the last entry by which somebody confirmed the clock; 0: none has."""
+    return int(database.query("SELECT coalesce(max(number), 0) FROM entries WHERE act = 'clock_confirmed'")[0][0])
 
 
 def known_time(database: Database) -> Instant | None:
