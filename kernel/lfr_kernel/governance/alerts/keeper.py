@@ -98,13 +98,14 @@ class VaultKeeper:
         alert_s, evidence_s = self._shorter_s()
         alert_s = min(alert_s, self._handling.alert_s)
         evidence_s = min(evidence_s, self._handling.evidence_s, alert_s)
-        raised_ns = alert.alerted_at_ns
+        expires_s = expiry_s(alert.alerted_at_ns, alert_s)
         return keep(
             self._vault,
             self._serial,
             Proposal(alert=alert, about=None if row is None else row.about),
             pictures,
-            expires=(expiry_s(raised_ns, alert_s), expiry_s(raised_ns, evidence_s)),
+            # Both are rounded, each by itself: no picture outlives its alert for that.
+            expires=(expires_s, min(expires_s, expiry_s(alert.alerted_at_ns, evidence_s))),
             sinks=self._sinks,
         )
 
