@@ -1,4 +1,4 @@
-"""A clock that was set back keeps nothing alive, and one that somebody confirmed counts, also for a kernel that runs."""
+"""A clock that was set back keeps nothing alive, and one that somebody confirmed counts, for a kernel that runs too."""
 
 from __future__ import annotations
 
