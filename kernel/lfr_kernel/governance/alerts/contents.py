@@ -61,5 +61,6 @@ def _of_described(name: str, given: Described, codes: Collection[str]) -> Iterat
 
 
 def _of_codes(name: str, code: str, codes: Collection[str]) -> Iterator[str]:
-    if code not in codes:
-        yield f"{name}: expected one of {', '.join(codes)}; got {shown(code)}{suggest(code, list(codes))}"
+    known = [str(one) for one in codes]
+    if code not in known:
+        yield f"{name}: expected one of {', '.join(known)}; got {shown(code)}{suggest(code, known)}"

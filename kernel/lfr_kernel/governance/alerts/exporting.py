@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step  # noqa: TC001  (msgspec resolves them)
-from lfr_kernel.governance.alerts.states import State, case_of
+from lfr_kernel.governance.alerts.states import State, case_of, is_secret
 from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import RefusedError
@@ -118,10 +118,10 @@ def _sealed(vault: Vault, kept: Kept, by: SessionSigner, recipient: Recipient, r
     handling, steps = deployment.authorisation.handling, steps_of(vault, kept)
     case = case_of(steps, handling)
     # Also while neither has: else whoever is the second learned by it whether the first has.
-    if handling.assessors > 1 and case.state is State.VIEWED:
+    if is_secret(case, handling):
         raise RefusedError(
-            f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see how the "
-            "other did: expected it to be decided on first"
+            f"alert {kept.id} is being assessed by {handling.assessors} people, neither of whom may see whether or "
+            "how the other did: expected it to be decided on first"
         )
     exported = Exported(
         organisation=vault.organisation.name,

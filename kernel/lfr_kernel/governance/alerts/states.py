@@ -20,11 +20,11 @@ from lfr_kernel.governance.alerts.vocabulary import Outcome, Verdict
 from lfr_kernel.governance.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lfr_kernel.governance.alerts.handling import Handling
 
-__all__ = ["UNDECIDED", "Case", "State", "advance", "case_of", "shown_to"]
+__all__ = ["UNDECIDED", "Case", "State", "advance", "case_of", "is_secret", "shown_to"]
 
 
 class State(StrEnum):
@@ -75,11 +75,19 @@ def case_of(steps: Iterable[Step], handling: Handling) -> Case:
     return reduce(lambda case, step: advance(case, step, handling), steps, Case())
 
 
-def shown_to(case: Case, name: str, handling: Handling) -> Case:
-    """Return a case as somebody may see it who has yet to assess it: not whether, nor how, others have."""
-    if handling.assessors == 1 or case.state is not State.VIEWED:
-        return case
-    return structs.replace(case, assessments=tuple(one for one in case.assessments if one.by == name))
+def is_secret(case: Case, handling: Handling) -> bool:
+    """Return whether two people are assessing an alert: neither sees whether, nor how, the other has."""
+    return handling.assessors > 1 and case.state is State.VIEWED
+
+
+def shown_to(steps: Sequence[Step], name: str, handling: Handling) -> tuple[Step, ...]:
+    """Return the steps that somebody may see: while two people assess, of the assessments their own alone.
+
+    What can be told from them is what they may know of the alert: no count of anything gives away the others'.
+    """
+    if not is_secret(case_of(steps, handling), handling):
+        return tuple(steps)
+    return tuple(one for one in steps if one.by == name or not isinstance(one.body, Assessed))
 
 
 def advance(case: Case, step: Step, handling: Handling) -> Case:

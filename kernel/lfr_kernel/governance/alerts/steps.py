@@ -72,16 +72,13 @@ def look(vault: Vault, alert: str, by: SessionSigner, *, reason: Reason) -> Open
             )
         found = desk.kept
     handling = find_deployment(vault.database, found.deployment).authorisation.handling
-    steps = steps_of(vault, found)
-    case = shown_to(case_of(steps, handling), by.name, handling)
-    seen = {one.entry for one in case.assessments}
-    is_hidden = handling.assessors > 1 and case.state is State.VIEWED
+    steps = shown_to(steps_of(vault, found), by.name, handling)
     return Opened(
         kept=found,
         proposal=proposal_of(vault, found),
         pictures=pictures_of(vault, found),
-        case=case,
-        steps=tuple(one for one in steps if not (is_hidden and isinstance(one.body, Assessed)) or one.entry in seen),
+        case=case_of(steps, handling),
+        steps=steps,
         handling=handling,
     )
 

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.keys.signing import Signer
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["STAMPED_TOLERANCE_S", "confirm_clock", "hold_purges", "is_held", "known_time", "note_time"]
+__all__ = ["STAMPED_TOLERANCE_S", "confirm_clock", "confirmation", "hold_purges", "is_held", "known_time", "note_time"]
+
+
+def confirmation(database: Database) -> int:
+    """Return the number of the last entry by which somebody confirmed the clock; 0: none has."""
+    return int(database.query("SELECT coalesce(max(number), 0) FROM entries WHERE act = 'clock_confirmed'")[0][0])
 
 
 def known_time(database: Database) -> Instant | None:

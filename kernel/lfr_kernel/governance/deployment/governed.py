@@ -13,7 +13,7 @@ from lfr_kernel.governance.alerts.keeper import VaultKeeper
 from lfr_kernel.governance.alerts.outbox import Outbox
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
-from lfr_kernel.governance.deployment.clockwork import hold_purges, is_held, known_time, note_time
+from lfr_kernel.governance.deployment.clockwork import confirmation, hold_purges, is_held, known_time, note_time
 from lfr_kernel.governance.deployment.custody import destroy_key
 from lfr_kernel.governance.deployment.looking import Look, Tally
 from lfr_kernel.governance.deployment.opening import Loaded, expect_opener, open_deployment, permit_of, permitted
@@ -82,6 +82,8 @@ class Governed:
         """Withdrawn entries that a look has told of: the first one tells of all, so that none is missed."""
         self._version: int | None = None
         self._last: Instant | None = None
+        self._confirmed = 0
+        """The entry by which somebody confirmed the clock, from where `_last` counts."""
         self._noted_ns = 0
         self._anchored_ns = 0
         self._before = Tally(seen=0, alerts=0)
@@ -148,7 +150,7 @@ class Governed:
         self._takeup.loaded = loaded
         self.deployment = find(self._vault.database, serial)
         self._before = Tally(seen=self.deployment.seen, alerts=self.deployment.alerts, lost=self.deployment.lost)
-        self._last = known_time(self._vault.database)
+        self._confirmed, self._last = confirmation(self._vault.database), known_time(self._vault.database)
         self._anchored_ns = self._vault.clocks().boot_ns
         if is_held(self._vault.database):
             self._holds_purges.set()
@@ -253,7 +255,14 @@ class Governed:
         if version != self._version:
             self._version = version
             self.deployment = find(self._vault.database, self._open_deployment.serial)
+            self._heed_confirmation()
         return self._open_deployment
+
+    def _heed_confirmation(self) -> None:
+        """Let the time that somebody has confirmed meanwhile count, in place of what this run took for certain."""
+        confirmed = confirmation(self._vault.database)
+        if confirmed != self._confirmed:
+            self._confirmed, self._last = confirmed, known_time(self._vault.database)
 
     def _expired(self, known: Instant) -> list[str]:
         """Return the entries that have expired: not by a clock that jumped, and no later by one that was set back."""
@@ -291,6 +300,7 @@ class Governed:
             found = self._counted(found, tally)
             save(transaction, found)
             tolerance_s = self.plan.pack.rules.clock_tolerance_s
+            self._heed_confirmation()  # one that came since this look began would be lost under what is noted here
             self._last = note_time(transaction, self._last, now, tolerance_s=tolerance_s)
         self.deployment = found
         self._noted_ns = now.boot_ns

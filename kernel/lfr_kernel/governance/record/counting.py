@@ -94,7 +94,8 @@ class _Tally:
         self._add("states", case.state)
         self._numbers["expired_open"] += is_expired and case.state in UNDECIDED
         self._numbers["disagreements"] += case.has_disagreed and case.state not in {State.OPEN, State.VIEWED}
-        self._numbers["corrections"] += case.corrections
+        if is_expired or case.state is not State.VIEWED:  # else a count would tell that one of two has assessed it
+            self._numbers["corrections"] += case.corrections
         if case.decided_ns is not None:
             self._decision_s.append(max(0, (case.decided_ns - kept.raised_ns) // SECOND_NS))
         if case.engagement is not None and isinstance(case.engagement.body, Engaged):
