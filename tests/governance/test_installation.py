@@ -386,6 +386,18 @@ def test_a_text_lies_under_the_key_of_its_deployment(found_vault: FoundVault) ->
     assert vault.keyring.has("text-7")
 
 
+def test_what_is_no_text_is_refused_before_it_is_signed(found_vault: FoundVault) -> None:
+    vault, force = found_vault()
+    dee = force.session(vault, "dee")
+    head = vault.database.head()
+    with (
+        pytest.raises(RefusedError, match="expected a text in UTF-8, got bytes that are none"),
+        vault.database.transaction() as one,
+    ):
+        vault.act(one, "deployment_opened", by=dee, text="caf\udce9", deployment=7)
+    assert vault.database.head() == head
+
+
 def test_two_processes_may_have_a_vault_open(found_vault: FoundVault) -> None:
     vault, force = found_vault()
     with force.open(vault.folder) as other:

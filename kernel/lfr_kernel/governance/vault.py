@@ -268,9 +268,11 @@ class Vault:
             deployment: that it belongs to, if it does.
 
         Raises:
-            RefusedError: see `may`; or the session is locked.
+            RefusedError: see `may`; or the session is locked, or the text is none.
         """
         self.may(act, by, deployment=deployment)
+        if text is not None and not text.isprintable() and any("\ud800" <= one <= "\udfff" for one in text):
+            raise RefusedError(f"{act}: expected a text in UTF-8, got bytes that are none; type it again")
         if text is not None and text_key is None:
             text_key = self.text_key(deployment)
         return transaction.append(act, signer=by, facts=facts, reason=reason, text=text, text_key=text_key)
