@@ -41,8 +41,8 @@ def retention() -> None:
     """Show what is kept and until when, or destroy what is too old.
 
     Each class of record has its clock and its ceiling from the rule pack. What is too old is destroyed by itself: at
-    every start, by every command that acts on the vault, and by a kernel that runs. Faces that were not matched are never
-    kept at all.
+    every start, by every command that acts on the vault, and by a kernel that runs. Faces that were not matched are
+    never kept at all.
     """
 
 
