@@ -62,4 +62,5 @@ def _of_described(name: str, given: Described, codes: Collection[str]) -> Iterat
 
 def _of_codes(name: str, code: str, codes: Collection[str]) -> Iterator[str]:
     if code not in codes:
-        yield f"{name}: expected one of {', '.join(codes)}; got {shown(code)}{suggest(code, [str(one) for one in codes])}"
+        hint = suggest(code, [str(one) for one in codes])
+        yield f"{name}: expected one of {', '.join(codes)}; got {shown(code)}{hint}"
