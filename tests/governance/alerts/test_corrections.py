@@ -9,6 +9,7 @@ from msgspec import structs
 
 from governance.alerts.support import DISMISSED_WRONG, ENGAGED, RIGHT, WRONG
 from lfr_kernel.governance.alerts.states import State
+from lfr_kernel.governance.alerts.steps import resume
 from lfr_kernel.governance.alerts.store import steps_of
 from lfr_kernel.governance.alerts.vocabulary import Proof, Truth, Verdict
 from lfr_kernel.governance.errors import RefusedError
@@ -96,3 +97,18 @@ def test_a_correction_that_leaves_it_false_is_no_further_false_alert(open_duty: 
     duty.close(alert, structs.replace(DISMISSED_WRONG, text="by another document"), is_correction=True)
     assert duty.site.deployment().false == 1
     assert not duty.site.deployment().is_suspended
+
+
+def test_a_false_alert_less_does_not_suspend_again_what_somebody_let_out(open_duty: OpenDuty) -> None:
+    duty = open_duty(stop_min_false=2)
+    alerts = [duty.plant() for _ in range(4)]
+    for alert in alerts:
+        duty.assess(alert, Verdict.DISMISS)
+    for alert in alerts[:3]:
+        duty.close(alert, DISMISSED_WRONG)
+    resume(duty.site.vault, duty.site.signers["eva"], duty.serial, reason="checked", text=None)
+    duty.close(alerts[0], TRUE_AFTER_ALL, is_correction=True)
+    assert (duty.site.deployment().false, duty.site.deployment().is_suspended) == (2, False)
+    duty.close(alerts[3], DISMISSED_WRONG)
+    assert duty.site.deployment().is_suspended
+    assert [one["facts"]["false"] for one in duty.site.acts("alerts_suspended")] == [2, 3]

@@ -215,3 +215,29 @@ def test_an_alert_on_an_entry_that_was_withdrawn_meanwhile_says_so(duty: Duty) -
     assert pictures is not None
     assert pictures.listed is None
     assert pictures.probe
+
+
+def test_an_alert_was_delivered_when_an_operator_first_had_it_and_not_later(duty: Duty) -> None:
+    alert = duty.plant()
+    duty.look(alert, "fay")
+    assert duty.find(alert).delivered_ns is None
+    first_ns = duty.site.clocks.now.utc_ns
+    duty.look(alert, "dee")
+    duty.site.clocks.pass_(minutes=5)
+    duty.assess(alert, Verdict.ENGAGE, "dan")
+    assert duty.find(alert).delivered_ns == first_ns
+    assert duty.find(alert).is_actionable(duty.site.clocks.now.utc_ns)
+    actionable = [one["facts"].get("actionable") for one in duty.site.acts("alert_viewed", "alert_assessed")]
+    assert actionable == [True, None, None]
+
+
+def test_nobody_decides_to_engage_on_what_they_first_had_too_late(duty: Duty) -> None:
+    alert = duty.plant()
+    duty.site.clocks.pass_(minutes=1)
+    with pytest.raises(RefusedError, match="came too late for anybody to act on it"):
+        duty.assess(alert, Verdict.ENGAGE)
+    assert duty.state(alert) is State.VIEWED
+    duty.assess(alert, Verdict.DISMISS)
+    with pytest.raises(RefusedError, match="came too late for anybody to act on it"):
+        duty.assess(alert, Verdict.ENGAGE, is_correction=True)
+    assert duty.site.acts("alert_viewed")[0]["facts"]["actionable"] is False
