@@ -47,6 +47,17 @@ class Told:
         return [words for _, one, words in self.said if one == kind]
 
     @property
+    def closings(self) -> list[Any]:
+        """What was said of how it ended: that somebody was not found counts no more once they were."""
+        kinds = [kind for _, kind, _ in self.said]
+        engaged = kinds.index("engaged") if "engaged" in kinds else -1
+        return [
+            words
+            for place, (_, kind, words) in enumerate(self.said)
+            if kind == "closed" and not (place < engaged and words.outcome == "not-found")
+        ]
+
+    @property
     def viewers(self) -> set[str]:
         return {who for who, kind, _ in self.said if kind == "looked"}
 
@@ -75,7 +86,7 @@ class Told:
     @property
     def is_over(self) -> bool:
         """Whether what came of a decision to engage is known."""
-        return self.decision == "engage" and any(one.outcome is not None for one in self.of("closed")[-1:])
+        return self.decision == "engage" and any(one.outcome is not None for one in self.closings[-1:])
 
     @property
     def state(self) -> str:
@@ -113,10 +124,13 @@ class Told:
     def may_engage(self, who: str, *, is_fit: bool, corrects: bool) -> bool:
         if self.is_gone or who not in OPERATORS or not is_fit:
             return False
-        return bool(self.of("engaged")) if corrects else self.state == "engage"
+        if corrects:
+            return bool(self.of("engaged"))
+        is_missing = any(one.outcome == "not-found" for one in self.closings[-1:])
+        return not self.of("engaged") and (self.state == "engage" or (self.state == "outcome" and is_missing))
 
     def may_close(self, who: str, body: Closed, *, is_fit: bool, corrects: bool) -> bool:
-        if self.is_gone or who not in OPERATORS or not is_fit or corrects != bool(self.of("closed")):
+        if self.is_gone or who not in OPERATORS or not is_fit or corrects != bool(self.closings):
             return False
         if self.decision == "dismiss":
             return body.outcome is None
@@ -134,7 +148,7 @@ class Told:
 
     @property
     def is_false(self) -> bool:
-        return any(one.truth == "false" for one in self.of("closed")[-1:])
+        return any(one.truth == "false" for one in self.closings[-1:])
 
 
 def counted(alerts: Iterable[Told]) -> dict[str, Any]:
@@ -160,7 +174,7 @@ def counted(alerts: Iterable[Told]) -> dict[str, Any]:
             _engaged(body, total, add)
             engagement_min.append(body.minutes)
         outcome = "none"
-        for body in one.of("closed")[-1:]:
+        for body in one.closings[-1:]:
             _closed(body, total, add)
             outcome = body.outcome or "none"
         if one.group:

@@ -2,6 +2,7 @@
 
 open ─▶ viewed ─▶ assessed (by one or two people) ─▶ dismissed
                                                   └▶ engage ─▶ engaged ─▶ outcome
+                                                        └──▶ outcome: not found ─▶ engaged, if they are after all
 
 No step is ever undone: a mistake is corrected by a further one that names it. What the machine proposed moves nothing:
 each arrow is a person's.
@@ -152,6 +153,7 @@ def _reassess(case: Case, step: Step, body: Assessed, handling: Handling) -> Cas
 
 
 def _engage(case: Case, step: Step, body: Engaged) -> Case:
+    closing = case.closing
     if body.corrects is not None:
         if case.engagement is None or case.engagement.entry != body.corrects:
             raise RefusedError("there is no engagement to correct: record it without --correct")
@@ -159,12 +161,20 @@ def _engage(case: Case, step: Step, body: Engaged) -> Case:
         raise RefusedError(
             "the engagement is recorded already; a mistake is corrected with --correct, which keeps both"
         )
+    elif _is_gone(case):
+        closing = None  # found after all: what comes of it is yet to be said
     elif case.state is not State.ENGAGE:
         raise RefusedError(
             f"this alert is {_as_words(case.state)}: expected a decision to engage before anybody is engaged "
             "(lfr-kernel alerts assess --engage)"
         )
-    return structs.replace(case, engagement=step)
+    return structs.replace(case, engagement=step, closing=closing)
+
+
+def _is_gone(case: Case) -> bool:
+    """Return whether somebody was to be engaged, and could not be found."""
+    body = case.closing.body if case.closing else None
+    return case.state is State.OUTCOME and isinstance(body, Closed) and body.outcome is Outcome.NOT_FOUND
 
 
 def _close(case: Case, step: Step, body: Closed) -> Case:

@@ -146,10 +146,7 @@ def close(vault: Vault, alert: str, by: SessionSigner, body: Closed, *, is_corre
         _refuse(desk.kept, [*verify_closed(body, desk.handling)])
         if is_correction:
             body = structs.replace(body, corrects=-1 if desk.case.closing is None else desk.case.closing.entry)
-        was = _is_false(desk.case)
         desk.take("alert_closed", body)
-        if was != _is_false(desk.case):
-            _count_false(vault, transaction, desk.deployment, desk.deployment.false + (-1 if was else 1))
         return desk.kept
 
 
@@ -208,6 +205,7 @@ class _Desk:
             text_key=vault.keyring.get(kept.bucket.keyname),
             deployment=kept.deployment,
         )
+        was_false = _is_false(self.case)
         self.case = advance(self.case, structs.replace(step, entry=entry.number, at_ns=ns_of(entry.at)), self.handling)
         self._transaction.execute("INSERT INTO steps (entry, alert) VALUES (?, ?)", (entry.number, kept.id))
         self.kept = structs.replace(
@@ -217,6 +215,9 @@ class _Desk:
             "UPDATE alerts SET state = ?, delivered_ns = ? WHERE id = ?",
             (self.kept.state, self.kept.delivered_ns, kept.id),
         )
+        if was_false != _is_false(self.case):
+            false = self.deployment.false + (-1 if was_false else 1)
+            _count_false(vault, self._transaction, self.deployment, false)
 
 
 def _own_assessment(desk: _Desk) -> int:
