@@ -134,5 +134,5 @@ def test_a_run_that_is_ended_by_another_process_says_afterwards_whether_it_saw_a
     before: Ending | None, seen: int, after: Ending | None, listed: ListFile
 ) -> None:
     ended = structs.replace(a_deployment(listed), ending=before)
-    found = counted(ended, seen=seen, alerts=1)
+    found = counted(ended, seen=seen, alerts=1, lost={})
     assert (found.ending, found.seen, found.alerts) == (after, seen, 1)
