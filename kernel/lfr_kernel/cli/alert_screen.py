@@ -175,7 +175,7 @@ def _later(opened: Opened) -> str:
     """Say how long after the capture the rest came."""
     alert, since_ns = opened.proposal.alert, opened.proposal.alert.captured_at_ns
     times = (("decoded", alert.decoded_at_ns), ("raised", alert.alerted_at_ns), ("delivered", opened.kept.delivered_ns))
-    said = [f"{what} {(at_ns - since_ns) / NS_S:.1f} s later" for what, at_ns in times if at_ns]
+    said = [f"{what} {max(0, at_ns - since_ns) / NS_S:.1f} s later" for what, at_ns in times if at_ns]
     return ", ".join([*said, f"good for {(opened.kept.act_by_ns - since_ns) / NS_S:.0f} s"])
 
 
