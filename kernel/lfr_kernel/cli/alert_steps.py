@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -76,36 +77,52 @@ def correct_option(function: F) -> F:
 
 @click.command(short_help="Dismiss an alert, or decide to engage.")
 @alert_argument
-@click.option("--dismiss", "verdict", flag_value="dismiss", help="It is to lead to nothing.")
-@click.option("--engage", "verdict", flag_value="engage", help="Somebody is to be spoken to.")
+@click.option("--dismiss", is_flag=True, help="It is to lead to nothing.")
+@click.option("--engage", is_flag=True, help="Somebody is to be spoken to; takes a look at both pictures.")
 @text_option
 @correct_option
 @as_option
 @vault_option
 @json_option
 def assess(
-    alert: str, verdict: str | None, text: str, name: str | None, folder: Path, *, is_correction: bool, as_json: bool
+    alert: str,
+    text: str,
+    name: str | None,
+    folder: Path,
+    *,
+    dismiss: bool,
+    engage: bool,
+    is_correction: bool,
+    as_json: bool,
 ) -> None:
     """Say what you make of an alert that you have looked at.
 
     Dismissed does not mean false: whether it was the right person is said with `outcome`. Where two people assess, each
     does so without seeing the other, and the pack says what holds if they disagree.
     """
-    if verdict is None:
-        raise click.UsageError("expected --dismiss or --engage")
+    if dismiss == engage:
+        raise click.UsageError(f"expected either --dismiss or --engage, got {'both' if dismiss else 'neither'}")
+    verdict = Verdict.DISMISS if dismiss else Verdict.ENGAGE
     with opened_vault(folder) as vault:
-        kept = assess_alert(
-            vault, alert, open_session(vault, name), Verdict(verdict), text=text, is_correction=is_correction
-        )
+        kept = assess_alert(vault, alert, open_session(vault, name), verdict, text=text, is_correction=is_correction)
         say(vault, kept, as_json=as_json)
+
+
+def _a_number(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    del ctx
+    if math.isnan(value):
+        raise click.BadParameter("expected a number of minutes, got nan", param=parameter)
+    return value
 
 
 @click.command(short_help="Record that somebody was engaged, and how.")
 @alert_argument
 @click.option("--power", required=True, help="Under which power: a code of the pack; `none` where none was used.")
 @click.option("--force", type=choice(Force), required=True, help="Force that was used.")
-@click.option("--minutes", type=click.FloatRange(0, 2880), required=True, help="How long they were held up.")
-@click.option("--searched/--not-searched", default=False, show_default=True, help="Whether they were searched.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 2880), callback=_a_number, required=True, help="How long they were held up."
+)
+@click.option("--searched/--not-searched", required=True, help="Whether they were searched.")
 @click.option("--explained/--not-explained", required=True, help="Whether they were told why.")
 @click.option("--complaint-route/--no-complaint-route", required=True, help="Whether they were told where to complain.")
 @text_option

@@ -17,6 +17,7 @@ from lfr_kernel.governance.alerts.states import State
 from lfr_kernel.governance.alerts.steps import look, resume
 from lfr_kernel.governance.alerts.store import listed
 from lfr_kernel.governance.alerts.vocabulary import Reason
+from lfr_kernel.governance.deployment.register import find
 from lfr_kernel.governance.people.sessions import open_session
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.alerts.statements import Pictures
 
 __all__ = ["alerts"]
+
+SEALED = ".sealed"
 
 EPILOG = """\b
 Example:
@@ -68,6 +71,8 @@ def list_(
     """List alerts: ids, times and states, and nothing of whom they are about."""
     most = None if is_all else limit
     with opened_vault(folder) as vault:
+        if serial is not None:
+            find(vault.database, serial)  # refuses one that there never was
         chosen = [State(one) for one in states]
         found = listed(vault.database, deployment=serial, states=chosen, limit=None if most is None else most + 1)
         now_ns = vault.clocks().utc_ns
@@ -108,7 +113,10 @@ def show(
     has, and how.
     """
     with opened_vault(folder) as vault:
-        opened = look(vault, alert, open_session(vault, name), reason=Reason(reason))
+        signer = open_session(vault, name)
+        # What a program is not given, nobody has seen.
+        seen = with_pictures or not as_json
+        opened = look(vault, alert, signer, reason=Reason(reason), with_pictures=seen)
         now_ns = vault.clocks().utc_ns
     if as_json:
         facts = {
@@ -168,6 +176,11 @@ def export(  # noqa: PLR0917  (click hands them in by name)
     from lfr_kernel.governance.alerts.exporting import export as export_alert  # noqa: PLC0415
     from lfr_kernel.governance.people.recipients import read_recipient  # noqa: PLC0415
 
+    if not out.name.endswith(SEALED) or out.name == SEALED:
+        raise click.BadParameter(
+            f"expected a name that ends in {SEALED}, which `recipient open` takes off again, got {str(out)!r}",
+            param_hint="--out",
+        )
     to = read_recipient(recipient)
     with opened_vault(folder) as vault:
         signer = open_session(vault, name)

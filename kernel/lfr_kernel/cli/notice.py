@@ -92,6 +92,11 @@ def notice(  # noqa: PLR0917  (click hands them in by name)
     """
     if (document is None) == (serial is None):
         raise click.UsageError("expected either AUTHORITY.toml or --deployment N")
+    if serial is not None and organisation is not None:
+        raise click.UsageError(
+            "expected no --organisation with --deployment: whose it is stands in what was signed, and nothing else is "
+            "told"
+        )
     if as_sign and kind not in SIGN_FORMATS:
         raise click.UsageError(f"a sign comes as {', '.join(SIGN_FORMATS)}, and not as {kind}")
     expect_place(kind, out)

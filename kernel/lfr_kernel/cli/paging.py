@@ -47,6 +47,8 @@ def put(content: bytes, out: Path | None) -> None:
     if out is None:
         click.echo(content, nl=False)
         return
+    if not out.name or out.is_dir():
+        raise click.UsageError(f"{out} cannot be written: it is a folder; expected the name of a file in it")
     try:
         write_whole(out, content, mode=0o644)
     except OSError as error:

@@ -62,6 +62,11 @@ class Told:
         return {who for who, kind, _ in self.said if kind == "looked"}
 
     @property
+    def witnesses(self) -> set[str]:
+        """Who was shown both pictures."""
+        return {who for who, kind, saw in self.said if kind == "looked" and saw}
+
+    @property
     def verdicts(self) -> dict[str, str]:
         """What everybody who assessed it says now, in the order in which they first did."""
         return {who: verdict for who, kind, verdict in self.said if kind == "assessed"}
@@ -113,6 +118,8 @@ class Told:
         if self.is_gone or who not in OPERATORS or who not in self.viewers:
             return False
         if verdict == "engage" and (self.first_had_ns or now_ns) > self.act_by_ns:
+            return False
+        if verdict == "engage" and who not in self.witnesses:
             return False
         has_spoken = who in {one for one, kind, _ in self.said if kind == "assessed"}
         if not corrects:

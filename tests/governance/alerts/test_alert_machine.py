@@ -190,6 +190,9 @@ class AlertMachine(Weeks, RuleBasedStateMachine):
             return
         was = self.falsely(one.serial)
         call()
+        if act == "look":
+            pictures = self.opened.pictures
+            words = pictures is not None and pictures.listed is not None
         if who not in CONSULTS:
             kind = {"look": "looked", "assess": "assessed", "engage": "engaged", "close": "closed"}[act]
             one.take(who, kind, words, self.now_ns, corrects=corrects and act != "look")

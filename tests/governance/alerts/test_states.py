@@ -25,7 +25,7 @@ ONE = handling_of(pack_with().pack.rules)
 TWO = structs.replace(ONE, assessors=2)
 THIRD = structs.replace(TWO, on_disagreement="third-person")
 WORDS: dict[str, StepBody] = {
-    "look": Looked(),
+    "look": Looked(pictures=True),
     "dismiss": Assessed(alert="a", verdict=Verdict.DISMISS, salt="00"),
     "decide": Assessed(alert="a", verdict=Verdict.ENGAGE, salt="00"),
     "engage": ENGAGED,

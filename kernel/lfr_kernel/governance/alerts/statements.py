@@ -61,7 +61,10 @@ class Described(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Struct, frozen=True, kw_only=True, tag="looked"):
-    """Somebody looked at the pictures. Why stands in the entry."""
+    """Somebody looked at an alert. Why stands in the entry."""
+
+    pictures: bool
+    """Whether both pictures were shown: nobody decides to engage on anything else."""
 
 
 class Assessed(Struct, frozen=True, kw_only=True, tag="assessed"):

@@ -48,6 +48,9 @@ class Case(Struct, frozen=True, kw_only=True):
     """An alert, as far as people have come with it."""
 
     viewers: frozenset[str] = frozenset()
+    """Who has looked at it."""
+    witnesses: frozenset[str] = frozenset()
+    """Who of them was shown both pictures."""
     assessments: tuple[Step, ...] = ()
     """Those that count, in the order of the people's first ones."""
     engagement: Step | None = None
@@ -99,7 +102,8 @@ def advance(case: Case, step: Step, handling: Handling) -> Case:
     """
     body = step.body
     if isinstance(body, Looked):
-        after = structs.replace(case, viewers=case.viewers | {step.by})
+        witnesses = case.witnesses | ({step.by} if body.pictures else set())
+        after = structs.replace(case, viewers=case.viewers | {step.by}, witnesses=witnesses)
     elif isinstance(body, Assessed):
         after = _assess(case, step, body, handling)
     elif isinstance(body, Engaged):
@@ -122,6 +126,7 @@ def _assess(case: Case, step: Step, body: Assessed, handling: Handling) -> Case:
             f"{step.by} has not looked at this alert yet: lfr-kernel alerts show shows both pictures, and nobody "
             "decides on what they have not seen"
         )
+    _expect_witness(case, step, body)
     if case.assessed_by(step.by) is not None:
         raise RefusedError(
             f"{step.by} has assessed this alert already; a mistake is corrected with --correct, which keeps both"
@@ -132,6 +137,14 @@ def _assess(case: Case, step: Step, body: Assessed, handling: Handling) -> Case:
             "--correct by whoever took it"
         )
     return structs.replace(case, assessments=(*case.assessments, step))
+
+
+def _expect_witness(case: Case, step: Step, body: Assessed) -> None:
+    if body.verdict is Verdict.ENGAGE and step.by not in case.witnesses:
+        raise RefusedError(
+            f"{step.by} was not shown both pictures of this alert, and nobody is engaged on anything else: lfr-kernel "
+            "alerts show shows them, until they expire or the entry is withdrawn; expected --dismiss, got --engage"
+        )
 
 
 def _reassess(case: Case, step: Step, body: Assessed, handling: Handling) -> Case:
@@ -149,6 +162,7 @@ def _reassess(case: Case, step: Step, body: Assessed, handling: Handling) -> Cas
         )
     if step.by not in case.viewers:
         raise RefusedError(f"{step.by} has not looked at this alert yet: lfr-kernel alerts show")
+    _expect_witness(case, step, body)
     return structs.replace(case, assessments=tuple(step if one is found else one for one in case.assessments))
 
 

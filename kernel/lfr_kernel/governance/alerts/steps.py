@@ -47,20 +47,29 @@ class Opened(Struct, frozen=True, kw_only=True):
     handling: Handling
 
 
-def look(vault: Vault, alert: str, by: SessionSigner, *, reason: Reason) -> Opened:
-    """Return an alert with its pictures, after saying in the chain who looks at it and why.
+def look(vault: Vault, alert: str, by: SessionSigner, *, reason: Reason, with_pictures: bool = True) -> Opened:
+    """Return an alert, after saying in the chain who looks at it and why.
 
     For an operator it is the first step of deciding. While two people assess, neither sees whether and how the other
     has.
 
+    Args:
+        vault: the installation's.
+        alert: its id, or the beginning of it.
+        by: somebody's session.
+        reason: why they look.
+        with_pictures: whether they are shown the pictures, too; otherwise `Opened.pictures` only says that there are
+            some.
+
     Raises:
         RefusedError: there is no such alert, its key is destroyed, or somebody may not look at it.
     """
-    is_operator = Role.OPERATOR in by.member.roles
     with vault.database.transaction() as transaction:
         desk = _Desk(vault, transaction, find(vault.database, alert), by)
-        if is_operator:
-            desk.take("alert_viewed", Looked(), reason=reason)
+        if Role.OPERATOR in by.member.roles:
+            pictures = pictures_of(vault, desk.kept) if with_pictures else None
+            is_whole = pictures is not None and pictures.listed is not None
+            desk.take("alert_viewed", Looked(pictures=is_whole), reason=reason)
         else:
             desk.vault.act(
                 transaction,
