@@ -38,7 +38,8 @@ Example:
   lfr-kernel alerts list
   lfr-kernel alerts show 3f9a --reason assess
   lfr-kernel alerts assess 3f9a --engage
-  lfr-kernel alerts engage 3f9a --power pace-24 --force none --minutes 4 --explained --complaint-route
+  lfr-kernel alerts engage 3f9a --power pace-24 --force none --minutes 4 \\
+      --not-searched --explained --complaint-route
   lfr-kernel alerts outcome 3f9a --outcome arrest --arrests 1 --truth true --proof document --grounds valid"""
 
 

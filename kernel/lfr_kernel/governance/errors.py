@@ -6,13 +6,14 @@ PermanentError
 ├── SealError       a wrong passphrase or key, or something sealed that was changed
 ├── KeyFileError    a key file is missing, cannot be read, or others can read it
 └── AuditError      the vault's database cannot be written or read, or was tampered with
+    └── BusyError   … for now: somebody else is writing
 """
 
 from __future__ import annotations
 
 from lfr_kernel.runtime import PermanentError
 
-__all__ = ["AuditError", "KeyFileError", "RefusedError", "SealError", "SignatureError"]
+__all__ = ["AuditError", "BusyError", "KeyFileError", "RefusedError", "SealError", "SignatureError"]
 
 
 class RefusedError(PermanentError, PermissionError):
@@ -33,3 +34,7 @@ class KeyFileError(PermanentError, OSError):
 
 class AuditError(PermanentError, OSError):
     """The database of state and audit cannot be written or read, or was tampered with; the text says where."""
+
+
+class BusyError(AuditError):
+    """Another process held the database for too long: nothing is wrong with it, and the next try may do."""

@@ -7,7 +7,6 @@ authority of a deployment, from its end; by then its record is signed. A watchli
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,9 +17,10 @@ from lfr_kernel.governance.alerts.store import listed
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.clockwork import is_held, known_time
 from lfr_kernel.governance.deployment.register import Deployment, deployments
-from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError
+from lfr_kernel.governance.errors import AuditError, BusyError
 from lfr_kernel.governance.record.making import finalise
 from lfr_kernel.governance.standing import Stage
+from lfr_kernel.runtime import LfrError
 
 if TYPE_CHECKING:
     from lfr_kernel.governance.instant import Instant
@@ -82,11 +82,11 @@ def retain(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
 
     Whatever stands in the way of one thing keeps nothing else from being destroyed.
     """
-    failures: list[AuditError | KeyFileError] = []
+    failures: list[LfrError] = []
     purged: list[Purged] = []
     try:
         purged += purge(vault, last=last)
-    except (AuditError, KeyFileError) as error:
+    except LfrError as error:
         failures.append(error)
     kept = _with_texts(vault)
     last = last or (known_time(vault.database) if kept else None)
@@ -100,7 +100,7 @@ def retain(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
             elif _text_end_ns(deployment) <= may_be_ns and _is_due(vault, deployment, last):
                 _begin(vault, deployment.serial)
                 purged.append(_finish(vault, deployment))
-        except (AuditError, KeyFileError) as error:
+        except LfrError as error:
             failures.append(error)
     if failures:
         raise failures[0]
@@ -164,16 +164,26 @@ def _is_due(vault: Vault, deployment: Deployment, last: Instant | None) -> bool:
 def _begin(vault: Vault, serial: int) -> None:
     """Sign the record. The key goes even if that cannot be done, nor anything be written."""
     try:
-        # A record that cannot be made must not keep the texts alive.
-        with contextlib.suppress(RefusedError, SealError, AuditError):
-            finalise(vault, serial)
+        _sign_record(vault, serial)
         with vault.database.transaction() as transaction:
             transaction.execute(
                 "INSERT INTO purges (kind, deployment, expires_s, body) VALUES ('text', ?, 0, '1')", (serial,)
             )
+    except BusyError:
+        raise  # the record is signed at the next try: nobody who holds up the database gets rid of it
     except AuditError:
         vault.keyring.destroy(f"{TEXTS}{serial}")
         raise
+
+
+def _sign_record(vault: Vault, serial: int) -> None:
+    """Sign the record, if it can be made: one that cannot must not keep the texts alive, whatever is wrong with it."""
+    try:
+        finalise(vault, serial)
+    except BusyError:
+        raise
+    except (LfrError, msgspec.DecodeError, LookupError, ValueError):
+        return
 
 
 def _finish(vault: Vault, deployment: Deployment) -> Purged:

@@ -40,7 +40,7 @@ ENGAGE = (*LOOKS, "dee assess --engage", "wait 4", "dan assess --engage")
 SPLIT = (*LOOKS, "dee assess --engage", "wait 1", "dan assess --dismiss")
 """Two disagree, 6 s after it was raised."""
 TOLD = "--explained --complaint-route"
-TALK = f"dee engage --power none --force none --minutes 4 {TOLD}"
+TALK = f"dee engage --power none --force none --minutes 4 --not-searched {TOLD}"
 NOBODY_SAID = "--sex not-recorded --age not-recorded --ethnicity not-recorded"
 RIGHT = "--truth true --grounds valid --proof"
 NO_ACTION, OTHER, ARREST = (
@@ -86,17 +86,17 @@ FORTY = (
     )),
     Planted("the right person, on grounds that had expired", (
         *ENGAGE,
-        f"dee engage --power order --force none --minutes 6 {TOLD}",
+        f"dee engage --power order --force none --minutes 6 --not-searched {TOLD}",
         f"{OTHER} --truth true --proof known-person --grounds expired",
     )),
     Planted("the right person, on no grounds", (
         *ENGAGE,
-        f"dee engage --power none --force none --minutes 3 {TOLD}",
+        f"dee engage --power none --force none --minutes 3 --not-searched {TOLD}",
         "dee outcome --outcome no-power-to-act --truth true --proof said-so --grounds none",
     )),
     Planted("told nothing, and nobody wrote down whether the grounds stood", (
         *ENGAGE,
-        "dee engage --power pace-24 --force none --minutes 5 --not-explained --no-complaint-route",
+        "dee engage --power pace-24 --force none --minutes 5 --not-searched --not-explained --no-complaint-route",
         f"{NO_ACTION} --truth true --proof document",
     )),
     Planted("held up long, by force", (
@@ -106,7 +106,7 @@ FORTY = (
     )),
     Planted("engaged; nobody could find out who it was", (
         *ENGAGE,
-        "dee engage --power none --force none --minutes 2 --explained --no-complaint-route",
+        "dee engage --power none --force none --minutes 2 --not-searched --explained --no-complaint-route",
         f"{NO_ACTION} --truth not-established",
     )),
     Planted("engaged; nobody wrote down what came of it", (
@@ -164,9 +164,9 @@ FORTY = (
         ("dee outcome --truth false --proof compared-images --sex 'male,observed-from-image,dee' "
         "--age '25-34,observed-from-image,dee' --ethnicity 'white,observed-from-image,dee'"),
     ), RECALLED),
-    Planted("one corrects their assessment, so that two disagree; the third engages", (
-        *DISMISS,
-        "wait 3", "dee assess --engage --correct",
+    Planted("one corrects their assessment, so that two differ after all; the third engages", (
+        *ENGAGE,
+        "wait 3", "dee assess --dismiss --correct",
         "dot show", "dot assess --engage --text 'the scar'",
         TALK, f"{NO_ACTION} {RIGHT} document",
     )),
@@ -178,13 +178,13 @@ FORTY = (
     )),
     Planted("an engagement is corrected", (
         *ENGAGE,
-        f"dee engage --power pace-24 --force handcuffs --minutes 8 {TOLD}",
-        f"dee engage --power pace-24 --force none --minutes 6 {TOLD} --correct",
+        f"dee engage --power pace-24 --force handcuffs --minutes 8 --not-searched {TOLD}",
+        f"dee engage --power pace-24 --force none --minutes 6 --not-searched {TOLD} --correct",
         f"{NO_ACTION} {RIGHT} document",
     )),
     Planted("false by mistake, which suspends alerts; true after all", (
         *ENGAGE,
-        f"dee engage --power pace-24 --force handcuffs --minutes 8 {TOLD}",
+        f"dee engage --power pace-24 --force handcuffs --minutes 8 --not-searched {TOLD}",
         f"{NO_ACTION} --truth false --proof document --cause look-alike {NOBODY_SAID}",
         f"{ARREST} --arrests 1 {RIGHT} biometric --correct",
         "eva resume --reason recorded-by-mistake",
@@ -217,8 +217,9 @@ FORTY = (
         *SPLIT, "dot show", "wait 3", "dot assess --engage", TALK, f"{OTHER} {RIGHT} document",
     )),
     Planted("two disagree, and there is no third", (*SPLIT, "dan show")),
-    Planted("two disagree, until one corrects their own; gone", (
-        *SPLIT, "dan assess --engage --correct", f"{GONE} --truth not-established",
+    Planted("two disagree, and a third decides, since neither may join the other; gone", (
+        *SPLIT, Refused("dan assess --engage --correct", "each knows by now what the other said"),
+        "dot show", "dot assess --engage", f"{GONE} --truth not-established",
     )),
     Planted("too late for anybody to act on", (
         "wait 40", "dee show", "dan show",
@@ -237,7 +238,7 @@ SINGLE = (
         "dee show", "wait 2", "dee assess --dismiss",
         Refused("dan assess --engage --correct", "dan has not looked at this alert yet"),
         "dan show", "dan assess --engage --correct",
-        f"dan engage --power warrant --force none --minutes 7 {TOLD}",
+        f"dan engage --power warrant --force none --minutes 7 --not-searched {TOLD}",
         f"{ARREST} --arrests 1 {RIGHT} document",
     )),
     Planted("dismissed", ("dan show", "wait 3", "dan assess --dismiss")),
@@ -269,9 +270,9 @@ COUNTED = Counted(
         "document": 8, "biometric": 5, "known-person": 5, "said-so": 3, "compared-images": 3, "not-known": 6,
     },
     grounds={"valid": 11, "expired": 1, "none": 1, "not-recorded": 1},
-    disagreements=3,
-    corrections=11,
-    decision_s=(*[5] * 8, 6, *[9] * 26, 40),
+    disagreements=4,
+    corrections=10,
+    decision_s=(*[5] * 7, 6, *[9] * 27, 40),
     engagement_min=(2.0, 3.0, *[4.0] * 9, 5.0, 6.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 45.0),
     powers={
         "none": 11, "pace-24": 5, "warrant": 1, "order": 1, "bail-7": 1, "pace-1": 1, "misuse-of-drugs-23": 1,
@@ -298,5 +299,5 @@ COUNTED = Counted(
     outcomes_vulnerable={"none": 1, "other-lawful-outcome": 1},
 )  # fmt: skip
 """Of the forty, counted by hand from the table."""
-OF_ALL = {"seen": 12_845, "raised": 45, "true": 15, "false": 11, "arrests": 5, "disagreements": 4, "corrections": 12}
+OF_ALL = {"seen": 12_845, "raised": 45, "true": 15, "false": 11, "arrests": 5, "disagreements": 5, "corrections": 11}
 """The five deployments together, likewise."""

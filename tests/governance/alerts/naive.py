@@ -85,8 +85,12 @@ class Told:
 
     @property
     def has_disagreed(self) -> bool:
-        said = list(self.verdicts.values())
-        return self.mode[0] == 2 and len(said) > 1 and said[0] != said[1]
+        """Whether the two differed when what both had said was revealed; what they say later is another matter."""
+        first: dict[str, str] = {}
+        for who, kind, verdict in self.said:
+            if kind == "assessed" and len(first) < 2:
+                first[who] = verdict
+        return self.mode[0] == 2 and len(set(first.values())) == 2
 
     @property
     def is_over(self) -> bool:
@@ -117,14 +121,14 @@ class Told:
     def may_assess(self, who: str, verdict: str, now_ns: int, *, corrects: bool) -> bool:
         if self.is_gone or who not in OPERATORS or who not in self.viewers:
             return False
-        if verdict == "engage" and (self.first_had_ns or now_ns) > self.act_by_ns:
-            return False
-        if verdict == "engage" and who not in self.witnesses:
+        is_late = (self.first_had_ns or now_ns) > self.act_by_ns
+        if verdict == "engage" and (is_late or who not in self.witnesses):
             return False
         has_spoken = who in {one for one, kind, _ in self.said if kind == "assessed"}
         if not corrects:
             return self.decision in {"", "tie"} and not has_spoken
-        if self.of("engaged") or self.is_over:
+        joins = self.mode[0] == 2 and verdict == "engage" and not self.is_secret
+        if self.of("engaged") or self.is_over or joins:
             return False
         return has_spoken if self.mode[0] == 2 else bool(self.of("assessed"))
 

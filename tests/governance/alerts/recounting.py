@@ -82,16 +82,16 @@ def _by_commands(steps: Sequence[Done]) -> dict[str, Any]:
 
 
 def _disagreements(steps: Sequence[Done]) -> int:
-    """Count alerts that two people assessed, and of which they ended up with different verdicts."""
+    """Count alerts of which two people had said different things when both had."""
     verdicts: dict[str, dict[str, str]] = {}
     for one in steps:
         if one.command == "assess":
-            verdict = "engage" if "engage" in one.options else "dismiss"
             of = verdicts.setdefault(one.alert, {})
             if "correct" in one.options and one.who not in of:
                 of.clear()  # where one person assesses, anybody's correction takes the place of what was said
-            of[one.who] = verdict
-    return sum(len(set(list(by.values())[:2])) > 1 for by in verdicts.values())
+            if len(of) < 2:
+                of[one.who] = "engage" if "engage" in one.options else "dismiss"
+    return sum(len(set(by.values())) > 1 for by in verdicts.values())
 
 
 def _tally(codes: Iterable[str]) -> dict[str, int]:

@@ -123,8 +123,10 @@ def test_a_list_is_of_the_states_and_the_deployment_that_are_asked_for(terminal:
     assert ids("--state", "viewed", "--state", "dismissed") == {alerts[0], alerts[1]}
     assert ids("--deployment", 1) == set(alerts)
     assert ids("--deployment", 1, "--state", "open") == {alerts[2]}
-    assert ids("--deployment", 2) == set()
-    assert terminal.ok("list", "--deployment", 2, by=None) == "there are no such alerts\n"
+    assert terminal.ok("list", "--state", "engaged", by=None) == "there are no such alerts\n"
+    assert "there is no deployment 2: expected a number from 1 to 1" in terminal.refused(
+        "list", "--deployment", 2, by=None
+    )
     assert "'gone' is not one of 'open', 'viewed'" in terminal.refused("list", "--state", "gone", by=None)
 
 

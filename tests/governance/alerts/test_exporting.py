@@ -7,7 +7,7 @@ import hashlib
 import os
 import sqlite3
 import stat
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -189,18 +189,29 @@ def test_while_two_people_assess_it_tells_nobody_whether_one_has(open_duty: Open
 
 
 def test_where_no_file_can_be_written_nothing_was_disclosed(duty: Duty, folder: Path) -> None:
-    with pytest.raises(RefusedError, match="expected a folder that can be written to, got: No such file or directory"):
+    with pytest.raises(
+        RefusedError, match="expected a folder that can be written to, got none such; nothing was disclosed"
+    ):
         hand_on(duty, duty.plant(), folder / "none" / "case.sealed")
     expect_nothing(duty, folder)
 
 
-def test_where_the_disk_is_full_nothing_was_disclosed(
-    duty: Duty, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = FullDisk()
-    monkeypatch.setattr(exporting, "writing_whole", full)
-    with pytest.raises(RefusedError, match=f"got: {os.strerror(errno.ENOSPC)}; nothing was disclosed"):
+def test_where_the_disk_is_full_it_is_owned_up_to(duty: Duty, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path, len(data))
+
+    monkeypatch.setattr(exporting, "write_whole", full)
+    with pytest.raises(
+        RefusedError, match=r"No space left on device; entry \d+ of the audit says that it was disclosed"
+    ):
         hand_on(duty, duty.plant(), folder / "case.sealed")
+    assert list(folder.iterdir()) == []
+    assert len(disclosures(duty)) == 1
+
+
+def test_nothing_is_on_the_disk_before_it_is_known_who_may(duty: Duty, folder: Path) -> None:
+    with pytest.raises(RefusedError, match="alert_disclosed needs the role"):
+        hand_on(duty, duty.plant(), folder / "case.sealed", by="ben")
     expect_nothing(duty, folder)
 
 
@@ -238,22 +249,6 @@ def test_a_file_that_cannot_take_its_name_is_owned_up_to(
         hand_on(duty, alert, path)
     assert list(folder.iterdir()) == []
     assert len(disclosures(duty)) == 1
-
-
-class FullDisk:
-    """A file to which nothing more can be written."""
-
-    def __call__(self, _: Path) -> FullDisk:
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def write(self, _: bytes) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class NoCommit:

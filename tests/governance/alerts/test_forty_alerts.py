@@ -227,7 +227,7 @@ KEY_FIGURES = {
     "… that were false: somebody else was": "10",
     "… of which nobody established it": "16",
     "Expired before anybody had decided": "4",
-    "Corrections of what was recorded": "11",
+    "Corrections of what was recorded": "10",
     "Arrests that came from alerts": "4",
     "All arrests in the operation, whatever they came from": "7",
 }

@@ -227,18 +227,22 @@ def test_before_the_reveal_a_correction_is_as_secret_as_what_it_corrects(duty: D
     assert revealed["facts"]["of"] == [second["n"], third["n"]]
 
 
-def test_after_the_reveal_a_correction_is_open_and_decides_anew(duty: Duty) -> None:
+def test_after_the_reveal_a_correction_is_open_and_leads_to_no_engagement(duty: Duty) -> None:
     alert = duty.plant()
-    duty.assess(alert, DISMISS, "dee")
-    duty.assess(alert, ENGAGE, "dan")
-    correct(duty, alert, ENGAGE, "dee")
-    assert duty.state(alert) is State.ENGAGE
+    duty.assess(alert, ENGAGE, "dee")
+    duty.assess(alert, DISMISS, "dan")
+    with pytest.raises(RefusedError, match="each knows by now what the other said: expected --dismiss"):
+        correct(duty, alert, ENGAGE, "dan")
+    assert duty.state(alert) is State.ASSESSED
+    correct(duty, alert, DISMISS, "dee")
+    assert duty.state(alert) is State.DISMISSED
     (corrected,) = duty.site.acts("alert_assessed")
-    assert corrected["facts"] == {"deployment": 1, "alert": alert, "state": "engage"}
+    assert corrected["facts"] == {"deployment": 1, "alert": alert, "state": "dismissed"}
     with pytest.raises(RefusedError, match="there is no assessment to correct"):
         correct(duty, alert, DISMISS, "dot")
     assert verdicts_in(seen_by(duty, alert, "fay")) == [
-        ("person dee", DISMISS),
-        ("person dan", ENGAGE),
         ("person dee", ENGAGE),
+        ("person dan", DISMISS),
+        ("person dee", DISMISS),
     ]
+    assert duty.case(alert).has_disagreed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -13,10 +14,9 @@ from lfr_kernel.governance.alerts.states import State, case_of, is_secret
 from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import RefusedError
-from lfr_kernel.governance.keys.files import writing_whole
+from lfr_kernel.governance.keys.files import write_whole
 from lfr_kernel.governance.keys.recipient import fingerprint_of, seal_for
 from lfr_kernel.governance.keys.signing import Envelope, sign
-from lfr_kernel.runtime import LfrError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,45 +75,35 @@ def export(
     """
     if path.exists():
         raise RefusedError(f"{path} is there already: nothing is overwritten; move it away, or give another --out")
-    entry = None
-    try:
-        # The file takes its name once the disclosure is in the chain for good: what lies there was written down.
-        with writing_whole(path) as file, vault.database.transaction() as transaction:
-            kept, sealed = _sealed(vault, find(vault.database, alert), by, recipient, reason)
-            file.write(sealed)
-            file.flush()
-            facts = {
-                "deployment": kept.deployment,
-                "alert": kept.id,
-                "recipient": recipient.name,
-                "key": fingerprint_of(recipient.public),
-                "digest": hashlib.sha256(sealed).hexdigest(),
-            }
-            entry = vault.act(
-                transaction,
-                "alert_disclosed",
-                by=by,
-                facts=facts,
-                reason=reason,
-                text=text,
-                deployment=kept.deployment,
-            )
-    except LfrError:
-        raise
-    except OSError as error:
-        what = (
-            "nothing was disclosed"
-            if entry is None
-            else f"entry {entry.number} of the audit says that it was disclosed, and there is no file: do it again"
+    if not os.access(path.parent, os.W_OK):
+        raise RefusedError(f"{path}: expected a folder that can be written to, got none such; nothing was disclosed")
+    with vault.database.transaction() as transaction:
+        kept = find(vault.database, alert)
+        vault.may("alert_disclosed", by, deployment=kept.deployment)
+        sealed = _sealed(vault, kept, by, recipient, reason)
+        facts = {
+            "deployment": kept.deployment,
+            "alert": kept.id,
+            "recipient": recipient.name,
+            "key": fingerprint_of(recipient.public),
+            "digest": hashlib.sha256(sealed).hexdigest(),
+        }
+        entry = vault.act(
+            transaction, "alert_disclosed", by=by, facts=facts, reason=reason, text=text, deployment=kept.deployment
         )
+    # Nothing of it is on the disk before the disclosure is in the chain for good.
+    try:
+        write_whole(path, sealed)
+    except OSError as error:
         raise RefusedError(
-            f"{path}: expected a folder that can be written to, got: {error.strerror or error}; {what}"
+            f"{path}: cannot be written: {error.strerror or error}; entry {entry.number} of the audit says that it was "
+            "disclosed, and there is no file: do it again where it can be"
         ) from None
     return kept
 
 
-def _sealed(vault: Vault, kept: Kept, by: SessionSigner, recipient: Recipient, reason: Reason) -> tuple[Kept, bytes]:
-    """Return an alert, and what its recipient gets. Raises as `export` does."""
+def _sealed(vault: Vault, kept: Kept, by: SessionSigner, recipient: Recipient, reason: Reason) -> bytes:
+    """Return what the recipient gets of an alert. Raises as `export` does."""
     deployment = find_deployment(vault.database, kept.deployment)
     handling, steps = deployment.authorisation.handling, steps_of(vault, kept)
     case = case_of(steps, handling)
@@ -140,4 +130,4 @@ def _sealed(vault: Vault, kept: Kept, by: SessionSigner, recipient: Recipient, r
     )
     signed = msgspec.json.encode(sign(ALERT, exported, vault.signer))
     about = {"alert": kept.id, "installation": exported.installation}
-    return kept, seal_for(recipient.public, ALERT, signed, about)
+    return seal_for(recipient.public, ALERT, signed, about)

@@ -21,7 +21,7 @@ from lfr_kernel.governance.alerts.store import expiring, proposal_of, steps_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.clockwork import STAMPED_TOLERANCE_S, hold_purges, is_held, known_time
 from lfr_kernel.governance.deployment.register import find as find_deployment
-from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError, SealError
+from lfr_kernel.governance.errors import AuditError, BusyError, KeyFileError, RefusedError, SealError
 from lfr_kernel.governance.instant import has_jumped, remember
 from lfr_kernel.governance.record.counting import Settled, count
 
@@ -105,6 +105,7 @@ def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
 
     Raises:
         AuditError: the database cannot be written; keys were destroyed all the same.
+        BusyError: somebody else is writing there; it is tried again by whoever is next.
         KeyFileError: a key could not be overwritten, or not removed; everything else was purged all the same.
     """
     if not _due(vault, None):
@@ -127,6 +128,8 @@ def purge(vault: Vault, *, last: Instant | None = None) -> list[Purged]:
                 failure = failure or error
         purged = [one for one in removed if one.count]
         _sign_receipts(vault, purged)
+    except BusyError:
+        raise  # what is due is counted at the next try: nobody who holds up the database gets rid of the count
     except AuditError:
         # Nothing can be written: what is due becomes unreadable all the same.
         for bucket in due:

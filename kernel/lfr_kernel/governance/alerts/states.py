@@ -53,17 +53,14 @@ class Case(Struct, frozen=True, kw_only=True):
     """Who of them was shown both pictures."""
     assessments: tuple[Step, ...] = ()
     """Those that count, in the order of the people's first ones."""
+    has_disagreed: bool = False
+    """Whether two people assessed it differently, when what both had said was revealed."""
     engagement: Step | None = None
     closing: Step | None = None
     corrections: int = 0
     decided_ns: int | None = None
     """When it was first decided; UTC."""
     state: State = State.OPEN
-
-    @property
-    def has_disagreed(self) -> bool:
-        """Whether two people assessed it differently."""
-        return len({_verdict(one) for one in self.assessments[:2]}) > 1
 
     def assessed_by(self, name: str) -> Step | None:
         """Return what somebody made of it; None: nothing yet."""
@@ -136,7 +133,11 @@ def _assess(case: Case, step: Step, body: Assessed, handling: Handling) -> Case:
             f"this alert is {_as_words(case.state)}: it was assessed already; a wrong decision is corrected with "
             "--correct by whoever took it"
         )
-    return structs.replace(case, assessments=(*case.assessments, step))
+    assessments = (*case.assessments, step)
+    has_disagreed = case.has_disagreed
+    if len(assessments) == handling.assessors:
+        has_disagreed = _differ(assessments)
+    return structs.replace(case, assessments=assessments, has_disagreed=has_disagreed)
 
 
 def _expect_witness(case: Case, step: Step, body: Assessed) -> None:
@@ -159,6 +160,11 @@ def _reassess(case: Case, step: Step, body: Assessed, handling: Handling) -> Cas
     if handling.assessors > 1 and found.by != step.by:
         raise RefusedError(
             f"expected {found.by} to correct an assessment of their own, got {step.by}: two people assess"
+        )
+    if handling.assessors > 1 and body.verdict is Verdict.ENGAGE and case.state is not State.VIEWED:
+        raise RefusedError(
+            "two people have assessed this alert, and each knows by now what the other said: expected --dismiss as a "
+            "correction, got --engage"
         )
     if step.by not in case.viewers:
         raise RefusedError(f"{step.by} has not looked at this alert yet: lfr-kernel alerts show")
@@ -230,7 +236,7 @@ def _decision(case: Case, handling: Handling) -> State:
     verdicts = [_verdict(one) for one in case.assessments]
     if len(verdicts) < handling.assessors:
         return State.VIEWED if case.viewers else State.OPEN
-    if not case.has_disagreed:
+    if handling.assessors == 1 or not _differ(case.assessments):
         return _DECIDED[verdicts[0]]
     if handling.on_disagreement == "dismiss":
         return State.DISMISSED
@@ -238,6 +244,11 @@ def _decision(case: Case, handling: Handling) -> State:
 
 
 _DECIDED = {Verdict.DISMISS: State.DISMISSED, Verdict.ENGAGE: State.ENGAGE}
+
+
+def _differ(assessments: Sequence[Step]) -> bool:
+    """Return whether the first two say different things."""
+    return len({_verdict(one) for one in assessments[:2]}) > 1
 
 
 def _verdict(step: Step) -> Verdict:

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from lfr_kernel.governance.alerts.contents import verify_closed, verify_engaged
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged, Looked, Pictures, Proposal, Step
 from lfr_kernel.governance.alerts.states import Case, State, advance, case_of, shown_to
-from lfr_kernel.governance.alerts.store import Kept, find, pictures_of, proposal_of, steps_of
+from lfr_kernel.governance.alerts.store import Kept, find, is_suspended, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Truth, Verdict
 from lfr_kernel.governance.audit.chain import iso_of, ns_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
@@ -167,7 +167,7 @@ def resume(vault: Vault, by: SessionSigner, serial: int, *, reason: str, text: s
     """
     with vault.database.transaction() as transaction:
         deployment = find_deployment(vault.database, serial)
-        if not deployment.is_suspended:
+        if not is_suspended(vault.database, serial):
             raise RefusedError(f"the alerts of deployment {serial} are not suspended: there is nothing to resume")
         save(transaction, structs.replace(deployment, is_suspended=False))
         facts = {"deployment": serial, "false": deployment.false, "seen": deployment.seen}
@@ -265,10 +265,11 @@ def _count_false(vault: Vault, transaction: Transaction, deployment: Deployment,
     """Write down how many alerts were false so far, and suspend alerts where the stop rule says so."""
     handling = deployment.authorisation.handling
     is_too_many = false >= handling.stop_min_false and false > handling.stop_false_per_face * deployment.seen
-    is_news = is_too_many and false > deployment.false and not deployment.is_suspended
+    is_held = is_suspended(vault.database, deployment.serial)
+    is_news = is_too_many and false > deployment.false and not is_held
     save(
         transaction,
-        structs.replace(deployment, false=false, is_suspended=deployment.is_suspended or is_news),
+        structs.replace(deployment, false=false, is_suspended=is_held or is_news),
     )
     if is_news:
         facts = {"deployment": deployment.serial, "false": false, "seen": deployment.seen}

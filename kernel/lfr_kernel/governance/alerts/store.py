@@ -9,15 +9,16 @@ import hmac
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from lfr_kernel.governance.alerts.custody import Bucket
+from lfr_kernel.governance.alerts.custody import Bucket, Kind
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal, Step, StepBody
 from lfr_kernel.governance.alerts.states import State
 from lfr_kernel.governance.audit.chain import ns_of, text_digest
 from lfr_kernel.governance.deployment.register import find as find_deployment
 from lfr_kernel.governance.errors import AuditError, KeyFileError, RefusedError
 from lfr_kernel.governance.keys.sealing import unwrap, wrap
+from lfr_kernel.governance.standing import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,12 +26,30 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.audit.database import Database
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Kept", "deliverable", "expiring", "find", "keep", "listed", "pictures_of", "proposal_of", "steps_of"]
+__all__ = [
+    "Kept",
+    "deliverable",
+    "expiring",
+    "find",
+    "is_suspended",
+    "keep",
+    "listed",
+    "pictures_of",
+    "proposal_of",
+    "steps_of",
+]
 
 T = TypeVar("T")
 COLUMNS = "id, deployment, entry, camera, raised_ns, act_by_ns, delivered_ns, state, expires_s"
 STEPS = """SELECT steps.entry, entries.body FROM steps JOIN entries ON entries.number = steps.entry
     WHERE steps.alert = ? ORDER BY steps.entry"""
+
+SUSPENSIONS = """SELECT act FROM entries WHERE act IN ('alerts_suspended', 'alerts_resumed')
+    AND json_extract(body, '$.facts.deployment') = ? ORDER BY number DESC LIMIT 1"""
+ROWS: dict[Kind, str] = {
+    "alert": "SELECT 1 FROM alerts WHERE deployment = ? AND expires_s = ? LIMIT 1",
+    "evidence": "SELECT 1 FROM pictures WHERE deployment = ? AND expires_s = ? LIMIT 1",
+}
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -81,20 +100,20 @@ def keep(
         sinks: their names.
 
     Returns:
-        Whether it was kept. False: alerts of this deployment are suspended, and nothing was. An alert that is there
-        already is left as it is.
+        Whether it was kept. False: the deployment is not open any more, or its alerts are suspended, and nothing was.
+        An alert that is there already is left as it is.
 
     Raises:
         AuditError: the database cannot be written; nothing was.
         KeyFileError: there is no key to keep it under.
     """
     alert = proposal.alert
-    bucket = Bucket(kind="alert", deployment=serial, expires_s=expires[0])
-    evidence = Bucket(kind="evidence", deployment=serial, expires_s=expires[1])
+    bucket = _bucket(vault, Bucket(kind="alert", deployment=serial, expires_s=expires[0]))
+    evidence = _bucket(vault, Bucket(kind="evidence", deployment=serial, expires_s=min(expires[1], bucket.expires_s)))
     key, picture_key = bucket.key(vault.keyring), evidence.key(vault.keyring)
     sealed = wrap(picture_key, msgspec.msgpack.encode(pictures), _purpose(alert.id))
     with vault.database.transaction() as transaction:
-        if find_deployment(vault.database, serial).is_suspended:
+        if find_deployment(vault.database, serial).stage is not Stage.OPEN or is_suspended(vault.database, serial):
             return False
         if vault.database.query("SELECT 1 FROM alerts WHERE id = ?", (alert.id,)):
             return True
@@ -122,6 +141,21 @@ def keep(
                 "INSERT INTO deliveries (alert, sink, state) VALUES (?, ?, 'waiting')", (alert.id, sink)
             )
     return True
+
+
+def is_suspended(database: Database, serial: int) -> bool:
+    """Return whether the stop rule lets no alert of a deployment out, by what is signed in the chain."""
+    rows = database.query(SUSPENSIONS, (serial,))
+    return bool(rows) and rows[0][0] == "alerts_suspended"
+
+
+def _bucket(vault: Vault, bucket: Bucket) -> Bucket:
+    """Return where something is to be kept: a little earlier where rows lie whose key is lost. None is made anew."""
+    while not vault.keyring.has(bucket.keyname) and vault.database.query(
+        ROWS[bucket.kind], (bucket.deployment, bucket.expires_s)
+    ):
+        bucket = structs.replace(bucket, expires_s=bucket.expires_s - 1)
+    return bucket
 
 
 def find(database: Database, alert: str) -> Kept:

@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.audit.schema import APPLICATION_ID, VERSION
-from lfr_kernel.governance.errors import AuditError
+from lfr_kernel.governance.errors import AuditError, BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,8 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         reason = next((text for start, text in REASONS.items() if name.startswith(start)), "nothing of it was kept")
-        raise AuditError(f"{path}: {reason} (SQLite says: {error})") from error
+        kind = BusyError if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) else AuditError
+        raise kind(f"{path}: {reason} (SQLite says: {error})") from error
 
 
 def connected(path: Path) -> sqlite3.Connection:

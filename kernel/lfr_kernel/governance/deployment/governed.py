@@ -11,6 +11,7 @@ from msgspec import structs
 
 from lfr_kernel.governance.alerts.keeper import VaultKeeper
 from lfr_kernel.governance.alerts.outbox import Outbox
+from lfr_kernel.governance.alerts.store import is_suspended
 from lfr_kernel.governance.audit.anchors import anchor, deliver_anchors
 from lfr_kernel.governance.authority import warnings
 from lfr_kernel.governance.deployment.clockwork import confirmation, hold_purges, is_held, known_time, note_time
@@ -30,7 +31,7 @@ from lfr_kernel.governance.deployment.register import (
 from lfr_kernel.governance.deployment.settling import is_taken, lock_of, settle_all
 from lfr_kernel.governance.deployment.takeup import Takeup
 from lfr_kernel.governance.deployment.wiping import settle, wipe
-from lfr_kernel.governance.errors import KeyFileError, RefusedError
+from lfr_kernel.governance.errors import BusyError, KeyFileError, RefusedError, SealError, SignatureError
 from lfr_kernel.governance.instant import remember
 from lfr_kernel.governance.people.statements import moment
 from lfr_kernel.governance.standing import Stage, Standing, due_warning, remaining_s, stand
@@ -217,7 +218,7 @@ class Governed:
             withdrawn=news,
             warning_min=warning,
             remaining_s=remaining_s(deployment.term, now),
-            is_suspended=self._open_deployment.is_suspended,
+            is_suspended=is_suspended(vault.database, deployment.serial),
             threshold=self._takeup.news,
         )
 
@@ -246,7 +247,8 @@ class Governed:
 
         While this run holds the lock, nobody else does.
         """
-        with contextlib.suppress(KeyFileError):  # what is left is tried again at the next look that is due
+        # What is left is tried again at the next look that is due; an audit that cannot be written ends the run.
+        with contextlib.suppress(KeyFileError, RefusedError, SealError, SignatureError, BusyError):
             settle_all(self._vault, but=self._open_deployment.serial, last=self._last)
 
     def _refreshed(self) -> Deployment:

@@ -40,6 +40,8 @@ __all__ = ["commitments_of", "folder_of", "receipt_of", "settle", "wipe"]
 SALT_PURPOSE = b"lfr-commitments-1"
 FOLDER = "deployments"
 UNSTARTED_TOLERANCE_S = 0.0
+RAISED = """SELECT count(*) FROM entries WHERE act = 'alert_raised'
+    AND json_extract(body, '$.facts.deployment') = ?"""
 
 
 def folder_of(vault: Vault, deployment: Deployment) -> Path:
@@ -187,7 +189,8 @@ def _close(vault: Vault, serial: int) -> None:
             why=deployment.why,
             ending="" if deployment.ending is None else deployment.ending.value,
             passages_seen=deployment.seen,
-            alerts=deployment.alerts,
+            # The last ones may have been kept after the run had counted.
+            alerts=max(deployment.alerts, _raised(vault, serial)),
             steps=(*deployment.steps, ("receipt_signed", now)),
             commitments=tuple(msgspec.json.decode(kept, type=list[str])) if kept else (),
         )
@@ -209,6 +212,11 @@ def _close(vault: Vault, serial: int) -> None:
         }
         vault.act(transaction, "wiped", by=vault.signer, facts=facts)
         anchor(transaction, vault.keyring, vault.installation.installation)
+
+
+def _raised(vault: Vault, serial: int) -> int:
+    rows = vault.database.query(RAISED, (serial,))
+    return int(rows[0][0])
 
 
 def receipt_of(vault: Vault, serial: int) -> Envelope | None:
