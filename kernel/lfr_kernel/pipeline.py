@@ -227,8 +227,9 @@ class Pipeline:
             return sink
 
         parts = self._parts
+        show = self._keeper.show if section.evidence else None
         given: dict[str, Any] = {
-            "evidence": self._keeper.show if section.evidence else withheld,
+            "evidence": show or withheld,
             "details": section.details,
             "pictures": section.evidence,
             "log": parts.log,
@@ -236,7 +237,7 @@ class Pipeline:
         if parts.governed is None or parts.vault is None:
             return SinkHost(section.title, create, lane, **given)
         outbox = parts.governed.outbox(section.title)
-        return OutboxHost(section.title, create, lane, outbox=outbox, vault=parts.vault, **given)
+        return OutboxHost(section.title, create, lane, outbox=outbox, vault=parts.vault, show=show, **given)
 
     def tally(self) -> Tally:
         """Return what was counted so far."""

@@ -153,7 +153,16 @@ async def test_the_server_may_have_it_later(receiver: Receiver, authority: Autho
         await deliver(sink(receiver, authority))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_what_is_wrong_with_the_sender_or_the_address_costs_no_alert(
+    receiver: Receiver, authority: Authority, status: int
+) -> None:
+    receiver.answers.append(status)
+    with pytest.raises(PassingError, match=f"answers {status}: .* check url, token and certificate in the profile"):
+        await deliver(sink(receiver, authority, token=TOKEN))
+
+
+@pytest.mark.parametrize("status", [400, 410, 413, 422])
 async def test_the_server_refuses_it_for_good(receiver: Receiver, authority: Authority, status: int) -> None:
     receiver.answers.append(status)
     with pytest.raises(PermanentError, match=f"refuses the alert with {status}"):

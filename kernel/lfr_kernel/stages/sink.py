@@ -36,7 +36,8 @@ class SinkContext(Struct, frozen=True, kw_only=True, eq=False):
 
     evidence: Callable[[str], Evidence]
     """Maps `notice.alert.evidence` to pictures. Raises EvidenceWithheldError where the profile does not allow this
-    sink to see them (`evidence = true`), and KeyError once they have been erased."""
+    sink to see them (`evidence = true`), and KeyError once they have been erased; under an authority also for any
+    other alert than the one that is being delivered. It does not block there."""
     run_blocking: Callable[[Callable[[], None]], Awaitable[None]]
     """Runs a blocking call on the sink's own lane: `await context.run_blocking(partial(write, line))`."""
     details: bool = False

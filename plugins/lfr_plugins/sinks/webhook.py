@@ -26,6 +26,8 @@ _REDIRECTS = range(300, 400)
 _REFUSALS = range(400, 500)
 _LATER = frozenset({408, 425, 429})
 """Refusals that pass: too slow, too early, too many (RFC 9110, 8470, 6585)."""
+_SETTINGS = frozenset({401, 403, 404})
+"""Refusals of whoever sends, or of the address, and not of the alert: they pass once somebody has set it right."""
 
 
 class WebhookSink:
@@ -67,7 +69,8 @@ class WebhookSink:
         meanwhile the notice goes alone.
 
         Raises:
-            PassingError: the server is away, too slow, busy or failing, or its certificate does not hold.
+            PassingError: the server is away, too slow, busy or failing, its certificate does not hold, or it does not
+                know the sender or the address.
             PermanentError: it refuses this alert, or sends it elsewhere.
         """
         headers = {"Idempotency-Key": notice.id, **self._bearer}
@@ -118,6 +121,11 @@ class WebhookSink:
             return PermanentError(
                 f"{self._place} answers {status} and points elsewhere, which is not followed: put the address that it "
                 "points to into the profile"
+            )
+        if status in _SETTINGS:
+            return PassingError(
+                f"{self._place} answers {status}: it takes nothing from this sender at this address, so check url, "
+                "token and certificate in the profile, and what the server lets in; it is tried again"
             )
         if status in _REFUSALS and status not in _LATER:
             return PermanentError(f"{self._place} refuses the alert with {status}; see its own log for why")

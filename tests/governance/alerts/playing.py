@@ -18,7 +18,6 @@ from governance.outing import call, done
 from lfr_kernel.governance.basis import NO_REPORT
 from lfr_kernel.governance.deployment.looking import Tally
 from lfr_kernel.governance.record.statements import Counted
-from lfr_kernel.messages import Biometric
 from lfr_kernel.plugins import Registry
 from lfr_kernel.testing import InlineLane
 
@@ -131,7 +130,7 @@ class Post(Duty):
 
     def keep(self, alert: Alert, *, entry: int = 0, sinks: Any = ()) -> bool:
         keeper = self.governed.keeper(InlineLane(), shorter_s=lambda: self.lives_s, sinks=sinks)
-        return keeper._keep(alert, Biometric(picture(100), is_kept=True), entry)
+        return keeper._keep(alert, keeper._stills.encode(picture(100)), entry)
 
     def play(self, table: Iterable[Planted]) -> None:
         """Plant each alert a minute after the one before, and do what the table says."""

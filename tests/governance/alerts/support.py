@@ -14,7 +14,6 @@ from lfr_kernel.governance.alerts.states import Case, State, case_of
 from lfr_kernel.governance.alerts.steps import assess, close, engage, look
 from lfr_kernel.governance.alerts.store import find, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Force, Grounds, Known, Outcome, Proof, Reason, Truth, Verdict
-from lfr_kernel.messages import Biometric
 from lfr_kernel.testing import InlineLane
 from lfr_kernel.testing.fakes import an_alert
 
@@ -89,7 +88,7 @@ class Duty:
 
     def keep(self, alert: Alert, *, entry: int = 0, sinks: Sequence[str] = ()) -> bool:
         keeper = self.governed.keeper(InlineLane(), shorter_s=lambda: self.lives_s, sinks=sinks)
-        return keeper._keep(alert, Biometric(np.full((2, 2, 3), 7, np.uint8), is_kept=True), entry)
+        return keeper._keep(alert, keeper._stills.encode(np.full((2, 2, 3), 7, np.uint8)), entry)
 
     def find(self, alert: str) -> Kept:
         return find(self.site.vault.database, alert)

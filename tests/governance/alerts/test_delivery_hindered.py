@@ -84,14 +84,6 @@ def is_gone(duty: Duty, alert: str) -> bool:
     return duty.site.vault.keyring.destroy(duty.find(alert).bucket.keyname)
 
 
-async def test_nothing_is_delivered_once_the_key_is_destroyed_although_its_row_is_there(duty: Duty) -> None:
-    alert = duty.plant(sinks=SINK)
-    assert is_gone(duty, alert)
-    post = await Post(duty).deliver(10)
-    assert (post.ids, post.host.facts().last_error) == ([], None)
-    assert row_of(duty, alert)[0] == "waiting"
-
-
 async def test_what_has_expired_is_not_delivered_although_nothing_has_purged_it_yet(duty: Duty) -> None:
     alert = duty.plant(sinks=SINK)
     duty.site.clocks.pass_(days=DAYS)

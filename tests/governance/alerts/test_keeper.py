@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import numpy as np
 import pytest
 from msgspec import structs
@@ -19,7 +22,7 @@ from lfr_kernel.governance.alerts.vocabulary import Verdict
 from lfr_kernel.governance.answering import WRITE_S
 from lfr_kernel.governance.keys import keyring
 from lfr_kernel.messages import Alert, Biometric, Match
-from lfr_kernel.runtime import ActorFailed
+from lfr_kernel.runtime import ActorFailed, SystemClock, ThreadLane
 from lfr_kernel.stages.desk import AlertDesk
 from lfr_kernel.testing import InlineLane, VirtualClock, run_actor
 from lfr_kernel.testing.fakes import digest_of
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from governance.alerts.support import Duty, OpenDuty
     from lfr_kernel.governance.alerts.keeper import VaultKeeper
+    from lfr_kernel.runtime import Lane
     from lfr_kernel.testing import ActorRun
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +64,7 @@ class Broken(Letters):
 
 
 def keeper_of(
-    duty: Duty, lane: InlineLane | None = None, *, lives_s: tuple[float, float] | None = None, codec: Any = None
+    duty: Duty, lane: Lane | None = None, *, lives_s: tuple[float, float] | None = None, codec: Any = None
 ) -> VaultKeeper:
     duty.governed._stills = codec or Exact()
     shorter_s = lives_s or duty.lives_s
@@ -275,6 +279,41 @@ async def test_a_picture_that_cannot_be_packed_raises_no_alert_and_leaves_no_cro
         await keeper_of(duty, codec=Broken()).keep(duty.alert(), crop, 0)
     assert crop.is_erased
     assert listed(duty.site.vault.database) == []
+
+
+async def test_who_is_cancelled_while_a_crop_is_packed_keeps_no_picture_that_is_blank(duty: Duty) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Exact):
+        def encode(self, pixels: NDArray[np.uint8]) -> bytes:
+            begun.set()
+            assert go_on.wait(10)
+            return super().encode(pixels)
+
+    lane, crop = ThreadLane("vault", clock=SystemClock()), a_crop()
+    keeper = keeper_of(duty, lane, codec=Slow())
+    try:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(keeper.keep, duty.alert(), crop, 0)
+                assert await anyio.to_thread.run_sync(begun.wait, 10)
+                tasks.cancel_scope.cancel()
+            assert crop.is_erased
+            go_on.set()
+            await lane.run(int, deadline_s=10)  # it comes after what was going on
+    finally:
+        go_on.set()
+        lane.close()
+    assert listed(duty.site.vault.database) == []
+
+
+async def test_a_list_that_is_erased_at_this_moment_costs_no_alert(duty: Duty) -> None:
+    assert duty.governed.listed is not None
+    duty.governed.listed._key[:] = bytes(32)
+    alert = await keep(duty, keeper_of(duty))
+    pictures = pictures_of(duty.site.vault, duty.find(alert.id))
+    assert pictures is not None
+    assert pictures.listed is None
 
 
 async def test_while_alerts_are_suspended_none_is_kept_and_nobody_hears(

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from governance.alerts.support import DISMISSED_WRONG
 from governance.deployment.support import pack_with
 from governance.deployment.test_session_run import BLUE, PATIENCE_S, RED, Run
 from governance.deployment.test_session_run import listed as a_row_of
+from lfr_kernel.governance.alerts.keeper import VaultKeeper
 from lfr_kernel.governance.alerts.steps import assess, close, look
 from lfr_kernel.governance.alerts.store import find, listed, pictures_of, proposal_of
 from lfr_kernel.governance.alerts.vocabulary import Reason, Verdict
 from lfr_kernel.plugins import API_VERSION, SinkPlugin
 from lfr_kernel.runtime import PassingError
 from lfr_kernel.testing.fakes import ListSink
+from lfr_plugins.cameras.stills import JpegStills
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from governance.deployment.support import Site
     from lfr_kernel.messages import Notice
+    from lfr_kernel.stages.sink import Evidence, SinkContext
 
 pytestmark = pytest.mark.anyio
 
@@ -45,10 +50,31 @@ class Broker(ListSink):
         self.delivered.append(notice)
 
 
+class Painter(ListSink):
+    """Looks at the pictures of each alert, as it is delivered."""
+
+    def __init__(self, context: SinkContext) -> None:
+        super().__init__()
+        self._context = context
+        self.seen: list[Evidence] = []
+
+    async def deliver(self, notice: Notice) -> None:
+        assert notice.alert is not None
+        self.seen.append(self._context.evidence(notice.alert.evidence))
+        self.delivered.append(notice)
+
+
 @pytest.fixture(autouse=True)
 def built(site: Site) -> None:
     """Build a list of two people, of whom one passes by."""
-    site.rows = [a_row_of("ada", RED), a_row_of("bob", BLUE)]
+    stills = JpegStills()
+    site.rows = [
+        structs.replace(
+            a_row_of(person, colour),
+            portrait=stills.encode(np.broadcast_to(np.array(colour, np.uint8), (16, 16, 3)).copy()),
+        )
+        for person, colour in (("ada", RED), ("bob", BLUE))
+    ]
     site.a_list(dimension=128)
 
 
@@ -101,6 +127,35 @@ async def test_what_no_sink_took_is_delivered_by_the_next_run_once(site: Site) -
     assert {notice.alert for notice in broker.delivered} == {None}
     assert "alerts_wait" not in runs[1].logged
     assert len(site.acts("alert_delivered")) == len(raised)
+
+
+async def test_a_sink_that_may_see_pictures_gets_them_and_no_vault_is_read_on_the_event_loop(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Painter] = []
+    readers: list[str] = []
+    read = VaultKeeper.show
+
+    def note(self: VaultKeeper, reference: str) -> Evidence:
+        readers.append(threading.current_thread().name)
+        return read(self, reference)
+
+    def create(_: Any, context: SinkContext) -> Painter:
+        made.append(Painter(context))
+        return made[0]
+
+    monkeypatch.setattr(VaultKeeper, "show", note)
+    plugin = SinkPlugin(name="painter", api=API_VERSION, create=create, protects=lambda _: "in this test")
+    site.authorise()
+    run = Run(site, plugins=[plugin], sinks=[{"plugin": "painter", "details": True, "evidence": True}])
+    await run_until(run, lambda run: run.next("alert"))
+    (painter,) = made
+    assert sorted(notice.id for notice in painter.delivered) == sorted(one.id for one in run.alerts)
+    assert len(painter.seen) == len(run.alerts) > 0
+    for seen in painter.seen:
+        for picture in (seen.probe, seen.listed):
+            assert np.abs(picture.astype(int) - RED).mean() < 3
+    assert set(readers) == {"lfr:vault"}
 
 
 async def test_a_running_kernel_raises_no_alert_once_too_many_were_false(site: Site) -> None:

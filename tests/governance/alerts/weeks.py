@@ -28,7 +28,6 @@ from lfr_kernel.governance.deployment.wiping import settle
 from lfr_kernel.governance.errors import RefusedError
 from lfr_kernel.governance.permit import PermitRefusedError
 from lfr_kernel.governance.standing import Stage, Standing
-from lfr_kernel.messages import Biometric
 from lfr_kernel.testing import InlineLane
 from lfr_kernel.testing.fakes import an_alert, digest_of
 
@@ -183,14 +182,14 @@ class Weeks:
             act_by_ns=self.now_ns - late_s * SECOND_NS,
         )
         keeper = self.run.keeper(InlineLane(), shorter_s=lambda: lives_s, sinks=("case",))
-        crop = Biometric(np.full((2, 2, 3), 7, np.uint8), is_kept=True)
+        probe = keeper._stills.encode(np.full((2, 2, 3), 7, np.uint8))
         if serial in self.suspended:
             with self.unchanged():
-                assert not keeper._keep(alert, crop, row)
+                assert not keeper._keep(alert, probe, row)
             return
-        assert keeper._keep(alert, crop, row)
+        assert keeper._keep(alert, probe, row)
         with self.unchanged():
-            assert keeper._keep(alert, crop, row)
+            assert keeper._keep(alert, probe, row)
         group = GROUPS[row] if self.run.listed._by_row[row] else None
         self.told.append(Told(alert.id, serial, self.modes[-1], group, self.now_ns, alert.act_by_ns or 0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from governance.lists.support import DIMENSION, INSTALLATION, MODEL, NOW, a_list, a_row, a_template
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import RefusedError, SealError
 from lfr_kernel.governance.lists.framing import ListFileError
 from lfr_kernel.governance.lists.opened import OpenedList, open_rows
 from lfr_kernel.messages import BiometricErasedError
@@ -155,3 +156,76 @@ def test_withdrawing_equals_opening_without(tmp_path: Path, order: list[int], go
     for row, person in enumerate(anew.persons):
         was = opened.persons.index(person)
         assert opened.templates.array[was] == pytest.approx(anew.templates.array[row], abs=1e-6)
+
+
+class SeenLock:
+    """A lock that says when somebody has to wait for it."""
+
+    def __init__(self, waits: threading.Event) -> None:
+        self._lock, self._waits = threading.Lock(), waits
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._waits.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_who_is_still_listed_is_shown_to_another_thread_while_an_entry_is_withdrawn(tmp_path: Path) -> None:
+    rows = [a_row("ada", 1), a_row("ada", 3)]
+    opened = opened_of(tmp_path / "x", rows)
+    waits_or_ended, found = threading.Event(), list[str]()
+
+    def look() -> None:
+        try:
+            found.append(opened.shown(0).about.entry)
+        finally:
+            waits_or_ended.set()
+
+    other = threading.Thread(target=look)
+
+    class Photos(dict[str, Any]):
+        def pop(self, entry: str) -> Any:  # type: ignore[override]
+            taken = super().pop(entry)
+            other.start()
+            assert waits_or_ended.wait(10)
+            return taken
+
+    opened._photos = Photos(opened._photos)
+    opened._lock = SeenLock(waits_or_ended)  # type: ignore[assignment]
+    opened.withdraw(rows[0].about.entry)
+    other.join(10)
+    assert found == [rows[1].about.entry]
+
+
+def test_a_file_that_hangs_keeps_nobody_from_withdrawing_or_erasing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [a_row("ada", 1), a_row("bob", 2)]
+    opened = opened_of(tmp_path / "x", rows)
+    read, is_read, go_on = opened._source.row, threading.Event(), threading.Event()
+    failed: list[type[Exception]] = []
+
+    def hang(key: bytearray, index: int) -> Row:
+        is_read.set()
+        assert go_on.wait(10)
+        return read(key, index)
+
+    def look() -> None:
+        try:
+            opened.shown(0)
+        except SealError as error:
+            failed.append(type(error))
+
+    monkeypatch.setattr(opened._source, "row", hang)
+    other, ending = threading.Thread(target=look), threading.Thread(target=opened.erase)
+    other.start()
+    assert is_read.wait(10)
+    ending.start()
+    ending.join(10)
+    assert not ending.is_alive()
+    go_on.set()
+    other.join(10)
+    assert failed == [SealError]

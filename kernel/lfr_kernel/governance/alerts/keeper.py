@@ -8,7 +8,7 @@ from lfr_kernel.governance.alerts.custody import expiry_s
 from lfr_kernel.governance.alerts.statements import Pictures, Proposal
 from lfr_kernel.governance.alerts.store import find, keep, pictures_of
 from lfr_kernel.governance.answering import answered
-from lfr_kernel.governance.errors import RefusedError
+from lfr_kernel.governance.errors import RefusedError, SealError
 from lfr_kernel.governance.lists.framing import ListFileError
 from lfr_kernel.stages.sink import Evidence
 
@@ -74,18 +74,20 @@ class VaultKeeper:
             AuditError: it cannot be written, or not in time: then nobody hears of it, and the run ends.
         """
         try:
-            return await answered(self._lane, self._keep, alert, crop, entry)
+            # A call of its own: cancelled, it may read a crop that is being erased, and nothing of it is kept.
+            probe = await answered(self._lane, self._stills.encode, crop.array)
         finally:
             crop.erase()
+        return await answered(self._lane, self._keep, alert, probe, entry)
 
-    def _keep(self, alert: Alert, crop: Biometric, entry: int) -> bool:
+    def _keep(self, alert: Alert, probe: bytes, entry: int) -> bool:
         try:
             row = self._listed.shown(entry)
-        except (KeyError, ListFileError):
-            row = None  # withdrawn a moment ago; the person who decides is told so
+        except (KeyError, ListFileError, SealError):
+            row = None  # withdrawn, or the list erased, a moment ago; the person who decides is told so
         pictures = Pictures(
             reader=self._reader,
-            probe=self._stills.encode(crop.array),
+            probe=probe,
             listed=None if row is None else row.portrait,
         )
         alert_s, evidence_s = self._shorter_s()

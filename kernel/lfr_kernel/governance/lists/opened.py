@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003  (msgspec resolves the annotations)
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,8 @@ class _Photo(Struct, kw_only=True):
 class OpenedList:
     """Who is looked for: has the interface of `lfr_kernel.governance.watchlist.Watchlist`, and lets entries go.
 
-    Used from one thread at a time. A row stays a person's for good, so that rows need not be counted anew.
+    One thread withdraws, and another may have photographs shown to it meanwhile. A row stays a person's for good, so
+    that rows need not be counted anew.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -70,6 +72,7 @@ class OpenedList:
         stills: StillCodec,
     ) -> None:
         """Take over the matrix, float32 [M, D]; `open_rows` makes one."""
+        self._lock = threading.Lock()
         self._source = source
         self._key = bytearray(data_key)
         self._stills = stills
@@ -121,11 +124,16 @@ class OpenedList:
         return self._stills.decode(self.shown(row).portrait)
 
     def shown(self, row: int) -> Row:
-        """Return the entry of one person whose photograph is shown: the best one in force. Raises like `portrait`."""
-        photos = [self._photos[entry][1] for entry in self._by_row[row]]
+        """Return the entry of one person whose photograph is shown: the best one in force. From any thread.
+
+        Raises like `portrait`; and SealError if the list is erased at this moment.
+        """
+        with self._lock:
+            photos = [self._photos[entry][1] for entry in self._by_row[row]]
         if not photos:
             raise KeyError(row)
         best = max(photos, key=lambda one: one.quality)
+        # Without the lock: a disk that hangs must not keep anybody from being withdrawn, or the list from being erased.
         return self._source.row(self._key, best.index)
 
     def withdraw(self, entry: str) -> Withdrawal:
@@ -134,20 +142,21 @@ class OpenedList:
         Raises:
             RefusedError: it is not in the list, was left out at opening, or was withdrawn before.
         """
-        if entry not in self._photos:
-            raise RefusedError(
-                f"entry {entry} is not in force: it is none of this list's, or was recalled or has expired before"
+        with self._lock:
+            if entry not in self._photos:
+                raise RefusedError(
+                    f"entry {entry} is not in force: it is none of this list's, or was recalled or has expired before"
+                )
+            number, photo = self._photos.pop(entry)
+            self._matrix.array[number] = 0
+            self._by_row[photo.row].remove(entry)
+            self._pool(photo.row, self.templates.array[photo.row])
+            return Withdrawal(
+                entry=entry,
+                person=self.persons[photo.row],
+                row=photo.row,
+                is_listed=bool(self._by_row[photo.row]),
             )
-        number, photo = self._photos.pop(entry)
-        self._matrix.array[number] = 0
-        self._by_row[photo.row].remove(entry)
-        self._pool(photo.row, self.templates.array[photo.row])
-        return Withdrawal(
-            entry=entry,
-            person=self.persons[photo.row],
-            row=photo.row,
-            is_listed=bool(self._by_row[photo.row]),
-        )
 
     def _pool(self, row: int, out: NDArray[np.float32]) -> None:
         numbers = [self._photos[entry][0] for entry in self._by_row[row]]
@@ -165,12 +174,13 @@ class OpenedList:
 
     def erase(self) -> None:
         """Overwrite every template and the data key: no portrait can be read any more. Doing it twice is harmless."""
-        self.templates.erase()
-        self._matrix.erase()
-        self._key[:] = bytes(len(self._key))
-        self._photos.clear()
-        self._by_row = [[] for _ in self._by_row]
-        self.persons = ()
+        with self._lock:
+            self.templates.erase()
+            self._matrix.erase()
+            self._key[:] = bytes(len(self._key))
+            self._photos.clear()
+            self._by_row = [[] for _ in self._by_row]
+            self.persons = ()
 
 
 def open_rows(
