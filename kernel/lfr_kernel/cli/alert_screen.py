@@ -70,10 +70,17 @@ def _camera(name: str) -> str:
 def _note(one: Kept, now_ns: int) -> str:
     if not one.is_actionable(now_ns):
         return "too late"
-    if one.delivered_ns is None:
-        left_s = (one.act_by_ns - now_ns) / NS_S
-        return f"{left_s:.0f} s left"
-    return ""
+    if one.state not in UNDECIDED:
+        return ""
+    left_s = (one.act_by_ns - now_ns) / NS_S
+    return f"{left_s:.0f} s left" if left_s >= 0 else f"{_ago(-left_s)} ago"
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def alert_view(
@@ -91,21 +98,29 @@ def alert_view(
     heading = Text.assemble(
         ("PROPOSED MATCH  ", "bold yellow"), (kept.id, "bold"), "  ", (kept.state, STYLES[kept.state])
     )
-    parts: list[RenderableType] = [heading]
-    if not kept.is_actionable(now_ns):
-        parts.append(Text("It came too late for anybody to act on it.", "bold red"))
-    below: list[RenderableType] = ["", _scale(alert.similarity, alert.threshold, min(console.width, 76)), ""]
-    below.append(_facts(opened))
+    is_late = not kept.is_actionable(now_ns)
+    top: list[RenderableType] = [heading]
+    if is_late:
+        top.append(Text("It came too late for anybody to act on it.", "bold red"))
+    elif now_ns > kept.act_by_ns and kept.state in UNDECIDED:
+        passed = _ago((now_ns - kept.act_by_ns) / NS_S)
+        top.append(Text(f"The time to act on it passed {passed} ago: the person has most likely gone.", "bold yellow"))
+    scale = _scale(alert.similarity, alert.threshold, min(console.width, 76))
+    known: list[RenderableType] = [_facts(opened)]
     if opened.steps:
-        below += ["", _steps(opened.steps)]
-    below += ["", *_next(opened, is_late=not kept.is_actionable(now_ns))]
+        known += ["", _steps(opened.steps)]
+    # Nobody engages on what they have not seen.
+    last = list(_next(opened, is_late=is_late or pictures is None or pictures[1] is None))
     if pictures is None:
-        parts.append(Text("Its pictures have expired, and are destroyed.", "yellow"))
-    else:
-        # Beside them there are their labels, and the line on which the terminal asks for the next command.
-        rest = len(console.render_lines(Group(*parts, *below), pad=False)) + 2
-        parts += _side_by_side(console, console.height - rest, *pictures)
-    return Group(*parts, *below)
+        top.append(Text("Its pictures have expired, and are destroyed.", "yellow"))
+        return Group(*top, "", scale, "", *known, "", *last)
+    # Beside them there are their labels, and the line on which the terminal asks for the next command.
+    rest = len(console.render_lines(Group(*top, "", scale, "", *known, "", *last), pad=False)) + 2
+    faces = list(_side_by_side(console, console.height - rest, *pictures))
+    if console.is_terminal and rest + len(faces) - 1 > console.height:
+        # What is looked at last is what stays on a low screen.
+        return Group(*known, "", *top, *faces, scale, *last)
+    return Group(*top, *faces, "", scale, "", *known, "", *last)
 
 
 def _side_by_side(

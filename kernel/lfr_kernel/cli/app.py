@@ -25,7 +25,8 @@ Examples:
   lfr-kernel --profile van.toml            run until Ctrl-C
   lfr-kernel --profile van.toml --duration 60 --json > run.json
 
-Exit codes: 0 a normal end (Ctrl-C included), 1 a failed run, 2 wrong usage or a bad profile."""
+Exit codes: 0 a normal end (Ctrl-C of a run included), 1 a failure, 2 wrong usage or a refusal,
+130 Ctrl-C at a question."""
 
 
 class Commands(click.Group):

@@ -16,7 +16,7 @@ from lfr_kernel.cli.registry import registry_of
 from lfr_kernel.governance.audit.chain import iso_of
 from lfr_kernel.governance.deployment.register import find
 from lfr_kernel.governance.deployment.rethreshold import LOWEST, Wish, confirm, detector_of, propose
-from lfr_kernel.governance.deployment.thresholds import read_thresholds
+from lfr_kernel.governance.deployment.thresholds import read_thresholds, started_with
 from lfr_kernel.governance.people.sessions import open_session
 from lfr_kernel.planning import plan_of, vault_of
 from lfr_kernel.profile import load_profile
@@ -99,13 +99,14 @@ def show(serial: int, folder: Path, *, as_json: bool) -> None:
     """Show every change of threshold of a deployment, and what waits for a second person."""
     with opened_vault(folder) as vault:
         deployment = find(vault.database, serial)
-        known = read_thresholds(vault, deployment)
+        known, started = read_thresholds(vault, deployment), started_with(vault, deployment)
     if as_json:
-        print_json(_facts(serial, known))
+        print_json(_facts(serial, known, started))
         return
     console = Console(highlight=False)
     if not known.changes:
-        console.print("in force: the threshold of the profile")
+        said = "the profile's: no kernel has run yet" if started is None else f"{started:.6g}, the profile's"
+        console.print(f"in force: {said}")
     for one in known.changes:
         _say(console, _line(one))
     if known.pending is not None:
@@ -163,11 +164,11 @@ def _source(report: str | None, at: FiguresAt) -> str:
     return f"report {report[:12]}…: {looks}{listed}; intervals of 95 %, Clopper and Pearson"
 
 
-def _facts(serial: int, known: Thresholds) -> dict[str, Any]:
+def _facts(serial: int, known: Thresholds, started: float | None) -> dict[str, Any]:
     waiting = known.pending
     return {
         "deployment": serial,
-        "threshold": known.changes[-1].threshold if known.changes else None,
+        "threshold": known.changes[-1].threshold if known.changes else started,
         "changes": [
             {
                 "entry": one.entry,

@@ -32,8 +32,10 @@ def lines_of(duty: Duty, alert: str, *, width: int, height: int) -> list[str]:
 
 
 def drawn(lines: list[str]) -> list[str]:
-    """The lines of both pictures: they stand between their labels and the next empty line."""
-    return lines[2 : next(number for number, line in enumerate(lines) if number > 1 and not line.strip())]
+    """The lines of both pictures: they stand between their labels and the scale, or an empty line before it."""
+    labels = next(number for number, line in enumerate(lines) if line.startswith("seen by the camera"))
+    rest = lines[labels + 1 :]
+    return rest[: next(number for number, line in enumerate(rest) if not line.strip() or line.startswith("0 ─"))]
 
 
 @pytest.mark.parametrize(("height", "high"), [(10, 16), (24, 16), (40, 18), (60, 19)])
@@ -41,6 +43,18 @@ def test_pictures_are_never_too_small_to_tell_faces_by(duty: Duty, height: int, 
     found = drawn(lines_of(duty, duty.plant(), width=80, height=height))
     assert len(found) == high
     assert max(map(len, found)) == 2 * 2 * high + 4
+
+
+def test_in_a_low_window_what_stays_on_it_is_what_has_to_be_compared(duty: Duty) -> None:
+    alert = duty.plant()
+    duty.site.clocks.pass_(minutes=3)
+    last = lines_of(duty, alert, width=80, height=24)[-23:]
+    assert last[0].startswith("PROPOSED MATCH")
+    assert last[1].startswith("It came too late for anybody to act on it.")
+    assert last[2].startswith("seen by the camera")
+    assert len(drawn(last)) == 16
+    assert last[-2].startswith("A proposal. A person decides.")
+    assert "--engage" not in last[-1]
 
 
 @pytest.mark.parametrize("steps", [0, 4])

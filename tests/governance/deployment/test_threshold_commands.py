@@ -81,7 +81,7 @@ def test_proposal_and_confirmation_say_before_and_after(cited: Office) -> None:
 
 
 def test_it_is_shown_what_waits_what_is_in_force_and_since_when(cited: Office) -> None:
-    assert show(cited) == "in force: the threshold of the profile\n"
+    assert show(cited) == "in force: the profile's: no kernel has run yet\n"
     propose(cited)
     assert "by ada (authoriser): threshold 0.64 to 0.7, reason false-alerts" in show(cited)
     confirm(cited)

@@ -218,6 +218,28 @@ def test_a_record_that_cannot_be_made_keeps_no_text_alive(over: Duty) -> None:
     assert retain(vault) == []
 
 
+def test_a_record_that_was_damaged_keeps_no_text_alive_nor_anything_else(over: Duty) -> None:
+    vault = over.site.vault
+    retain(vault)
+    over.site.clocks.pass_(days=40)
+    retain(vault)
+    finalise(vault, 1)
+    with vault.database.transaction() as transaction:
+        transaction.execute("UPDATE records SET body = json_set(body, '$.signatures', json('[]'))")
+    over.site.clocks.pass_(days=365)
+    assert [one.kind for one in retain(vault)] == ["text"]
+    assert names_of_texts(over) == []
+    assert retain(vault) == []
+
+
+def test_a_key_that_others_can_read_goes_all_the_same(over: Duty) -> None:
+    vault = over.site.vault
+    over.site.clocks.pass_(days=400)
+    (vault.keyring.folder / "text-1.key").chmod(0o644)
+    assert "text" in [one.kind for one in retain(vault)]
+    assert names_of_texts(over) == []
+
+
 def test_a_key_that_somebody_took_away_is_not_made_anew(over: Duty) -> None:
     vault = over.site.vault
     over.site.clocks.pass_(days=32)

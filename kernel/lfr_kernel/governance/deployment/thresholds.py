@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.people.statements import Member
     from lfr_kernel.governance.vault import Vault
 
-__all__ = ["Changed", "Thresholds", "changes_in", "one_of_two", "read_thresholds", "threshold_of", "thresholds_of"]
+__all__ = [
+    "Changed",
+    "Thresholds",
+    "changes_in",
+    "one_of_two",
+    "read_thresholds",
+    "started_with",
+    "threshold_of",
+    "thresholds_of",
+]
 
 PROPOSED, CONFIRMED = "threshold_proposed", "threshold_confirmed"
 TAKEN_UP = """SELECT number, at, act, body, digest, signature FROM entries
@@ -93,6 +102,16 @@ def read_thresholds(vault: Vault, deployment: Deployment) -> Thresholds:
 def thresholds_of(vault: Vault, deployment: Deployment) -> tuple[Changed, ...]:
     """Return the changes of threshold of a deployment, in order; raises as `read_thresholds` does."""
     return read_thresholds(vault, deployment).changes
+
+
+def started_with(vault: Vault, deployment: Deployment) -> float | None:
+    """Return the threshold that the last start of a deployment began with; None: it never was started."""
+    rows = vault.database.query(
+        "SELECT json_extract(body, '$.facts.threshold') FROM entries WHERE act = 'capture_started' "
+        "AND json_extract(body, '$.facts.deployment') = ? ORDER BY number DESC LIMIT 1",
+        (deployment.serial,),
+    )
+    return float(rows[0][0]) if rows else None
 
 
 def threshold_of(changes: Iterable[Changed], profile: float) -> float:
