@@ -246,7 +246,17 @@ NEVER = structs.replace(
     model=None,
     thresholds=(),
     evidence=(),
-    watchlist=structs.replace(RECORD.watchlist, samples=()),
+    watchlist=ListPart(
+        entries=1_312,
+        people=None,
+        withdrawn=0,
+        categories={},
+        sources={},
+        conviction_status={},
+        under_18=None,
+        vulnerable=None,
+        samples=(),
+    ),
 )
 QUIET = structs.replace(
     EMPTY,

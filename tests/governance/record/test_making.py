@@ -236,7 +236,8 @@ def test_what_was_never_opened_has_a_record_too(site: Site) -> None:
         True, "closed", "abandoned", None, at(10),
     )  # fmt: skip
     assert (found.model, found.captured, found.thresholds, found.evidence) == (None, (), (), ())
-    assert (found.watchlist.entries, found.watchlist.people) == (3, 0)
+    listed = found.watchlist
+    assert (listed.entries, listed.people, listed.under_18, listed.vulnerable) == (3, None, None, None)
     assert found.counted == Counted()
 
 

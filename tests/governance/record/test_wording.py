@@ -133,7 +133,7 @@ def test_a_suspension_and_an_alert_that_cannot_be_read_are_among_the_first_thing
 @pytest.mark.parametrize("record", [samples.EMPTY, samples.NEVER])
 def test_nothing_is_made_of_nothing(record: Record) -> None:
     text = said(document(record))
-    assert "No face passed a camera" in text
+    assert ("No face passed a camera" in text) == (record.opened is not None)
     assert "False alerts per passage | 0 of 0 | \N{EN DASH}" in text
     assert "nan" not in text
 
@@ -142,6 +142,13 @@ def test_one_that_was_never_opened_says_so_first() -> None:
     shown = document(samples.NEVER)
     assert said(shown, "In short").startswith("This deployment was never opened")
     assert "Abandoned: it was never opened" in said(shown, "When it ran")
+
+
+def test_of_a_list_that_was_never_opened_nobody_is_said_to_have_been_counted() -> None:
+    text = said(document(samples.NEVER), "Who was looked for")
+    for label in ("People on the watchlist", "Photographs of under-18s", "Photographs of vulnerable people"):
+        assert f"{label}: not counted: the list was never opened" in text
+    assert "Photographs: 1,312" in text
 
 
 def test_one_that_was_opened_without_a_word_on_its_evidence_does_not_claim_that_it_never_was() -> None:

@@ -256,13 +256,13 @@ def _watchlist(vault: Vault, deployment: Deployment, opened: dict[str, Any], ent
     ]
     return ListPart(
         entries=deployment.authorisation.entries,
-        people=counts.get("people", 0),
+        people=counts.get("people"),
         withdrawn=sum(one.act in WITHDRAWALS for one in entries),
         categories=counts.get("categories", {}),
         sources=counts.get("sources", {}),
         conviction_status=counts.get("conviction_status", {}),
-        under_18=counts.get("under_18", 0),
-        vulnerable=counts.get("vulnerable", 0),
+        under_18=counts.get("under_18"),
+        vulnerable=counts.get("vulnerable"),
         samples=tuple(Sampled(n=one["n"], findings=one["findings"]) for one in samples),
     )
 

@@ -77,14 +77,15 @@ class ListPart(Struct, frozen=True, kw_only=True):
     """The watchlist, by counts."""
 
     entries: int
-    people: int
+    people: int | None
+    """None, as of the other two: the list was never opened, so that nobody counted."""
     withdrawn: int
     """Entries recalled or expired before the end."""
     categories: Tally
     sources: Tally
     conviction_status: Tally
-    under_18: int
-    vulnerable: int
+    under_18: int | None
+    vulnerable: int | None
     samples: tuple[Sampled, ...]
 
 

@@ -59,8 +59,17 @@ def counted_sections(
     )
 
 
-def main_points(counted: Counted, figures: Figures, arrests_in_operation: int | None = None) -> tuple[Block, ...]:
-    """Return the few numbers and the two or three sentences that a page begins with."""
+def main_points(
+    counted: Counted, figures: Figures, arrests_in_operation: int | None = None, *, was_opened: bool = True
+) -> tuple[Block, ...]:
+    """Return the few numbers and the sentences that a page begins with.
+
+    Args:
+        counted: of one deployment, or the sum of several.
+        figures: of the same.
+        arrests_in_operation: all arrests, whatever they came from; None if nobody said.
+        was_opened: whether faces could have passed: of what was never opened nothing is said to have been seen.
+    """
     alerts = f"{one_in(counted.raised / counted.seen)} passages" if counted.raised and counted.seen else ""
     wrong = [
         f"{per_cent(one.value)} of {what}"
@@ -78,7 +87,7 @@ def main_points(counted: Counted, figures: Figures, arrests_in_operation: int | 
             Tile(label="Arrests from alerts", cell=count(counted.arrests_from_alerts), note=arrests),
         )
     )
-    return (tiles, *(Paragraph(text=text) for text in _sentences(counted, figures)))
+    return (tiles, *(Paragraph(text=text) for text in _sentences(counted, figures) if was_opened))
 
 
 def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:

@@ -85,7 +85,7 @@ def rolled_up(
     arrests = None if None in said or not said else sum(one or 0 for one in said)
     lead: tuple[Block, ...] = (
         *(Note(text=note, is_warning=True) for note in notes),
-        *main_points(counted, figures, arrests),
+        *main_points(counted, figures, arrests, was_opened=any(one.opened for one in rows)),
         Paragraph(
             text=f"{plural(len(rows), 'deployment')} added up. Abandoned, failed and empty ones are among them: each "
             f"has its number and its record. People were counted by hand during "
@@ -163,7 +163,7 @@ def _ending(record: Record) -> str:
 def _in_short(record: Record, figures: Figures) -> Iterator[Block]:
     if record.opened is None:
         yield Note(text="This deployment was never opened: no camera was looked at, and nobody was searched for.")
-    yield from main_points(record.counted, figures, record.arrests_in_operation)
+    yield from main_points(record.counted, figures, record.arrests_in_operation, was_opened=record.opened is not None)
     if record.suspensions:
         yield Note(
             text=f"Alerts were suspended {times(len(record.suspensions))} by the rule that stops a system "
@@ -233,11 +233,11 @@ def _list(record: Record) -> Iterator[Block]:
     listed = record.watchlist
     yield Rows(
         rows=(
-            ("People on the watchlist", count(listed.people)),
+            ("People on the watchlist", _people(listed.people)),
             ("Photographs", count(listed.entries)),
             ("Recalled or expired before the end", part(listed.withdrawn, listed.entries)),
-            ("Photographs of under-18s", part(listed.under_18, listed.entries)),
-            ("Photographs of vulnerable people", part(listed.vulnerable, listed.entries)),
+            ("Photographs of under-18s", _people(listed.under_18, listed.entries)),
+            ("Photographs of vulnerable people", _people(listed.vulnerable, listed.entries)),
         )
     )
     for caption, heading, counts, names in (
@@ -257,6 +257,12 @@ def _list(record: Record) -> Iterator[Block]:
             lambda code: word(code, codes.FINDINGS),
             sample.n,
         )
+
+
+def _people(number: int | None, of: int | None = None) -> Cell:
+    if number is None:
+        return "not counted: the list was never opened"
+    return count(number) if of is None else part(number, of)
 
 
 def _calibrated(record: Record) -> Iterator[Section]:
