@@ -124,7 +124,7 @@ def test_a_terminal_shows_both_denominators_side_by_side_and_what_a_test_could_h
         "55": "0.20",
         "60": "0.33",
     }
-    assert re.search(r"Black +8 .*45 % or", text)
+    assert re.search(r"Black +8 .*45 %", text)
     assert "962" in next(line for line in lines if "Arrests from alerts" in line)
 
 

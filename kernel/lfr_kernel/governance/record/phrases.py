@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.record.page import Column, Figure, Table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING",
+    "at_least",
     "clock",
     "count",
     "day",
@@ -43,6 +44,8 @@ __all__ = [
 NOTHING = "\N{EN DASH}"
 """Where there is no number, since nothing was counted to make it of."""
 SIGNIFICANT = 2
+EXACT = 9
+"""Digits of a number that was found by halving: what is behind them is noise."""
 SURE = 99
 MINUTE_S, HOUR_S = 60, 3_600
 LONG_RATIO = 100
@@ -88,6 +91,19 @@ def per_cent(value: float) -> str:
     rounded = exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     # What is nearly all is not all, and what is nearly nothing is not nothing.
     return f"over {SURE} %" if rounded >= 100 else f"{rounded:f} %"  # noqa: PLR2004
+
+
+def at_least(value: float) -> str:
+    """Return a share from which on something holds, as a percentage: rounded up, so that it holds there, too.
+
+    Args:
+        value: above 0 and below 1.
+    """
+    exact = Decimal(f"{value:.{EXACT}g}") * 100
+    decimals = max(0, SIGNIFICANT - 1 - exact.adjusted())
+    while (rounded := exact.quantize(Decimal(1).scaleb(-decimals), ROUND_UP)) >= 100:  # noqa: PLR2004
+        decimals += 1  # what is nearly all is not all
+    return f"{rounded:f} %"
 
 
 def one_in(value: float) -> str:
