@@ -154,7 +154,7 @@ def test_csv_is_one_tidy_table() -> None:
     assert lines[0] == ["section", "item", "value", "low", "high", "n"]
     assert {len(line) for line in lines} == {6}
     assert ["Alerts", "Alerts raised", "47", "", "", ""] in lines
-    rate = next(line for line in lines if line[1].endswith("False alerts per passage: Rate"))
+    rate = next(line for line in lines if line[1].endswith("Best case: false alerts per passage: Rate"))
     assert [float(one) for one in rate[2:]] == pytest.approx([8 / 12_120, 0.000285, 0.0013, 12_120], rel=0.01)
 
 

@@ -51,19 +51,56 @@ def section(sections: tuple[Section, ...], title: str) -> Section:
 
 def test_both_denominators_stand_side_by_side_with_their_intervals() -> None:
     text = said(document(samples.RECORD), "How often it was wrong")
-    assert "False alerts per passage | 8 of 12,120 | 0.066 % | 1 in 1,520 | 0.029 % to 0.13 %" in text
-    assert "False alerts per alert | 8 of 47 | 17 % | 1 in 5.9 | 7.6 % to 31 %" in text
+    assert "Best case: false alerts per passage | 8 of 12,120 | 0.066 % | 1 in 1,520 | 0.029 % to 0.13 %" in text
+    assert "Best case: false alerts per alert | 8 of 47 | 17 % | 1 in 5.9 | 7.6 % to 31 %" in text
     assert "Per alert, if all not established were false | 13 of 47 | 28 %" in text
 
 
 def test_no_false_alert_is_no_promise_of_none() -> None:
     text = said(document(samples.QUIET))
     assert (
-        "With 0 false alerts among 12,000 passages, the true rate may still be up to about 3 in 12,000, or 0.025 %"
-        in text
+        "With 0 false alerts among 12,000 passages, the true rate may still be up to about 3 in 12,000, or 0.025 %, "
+        "with 95 % confidence: none seen is not none to come." in text
     )
     # Of three alerts 3 / n would be a promise of nothing at all: the exact bound stands alone.
     assert "With 0 false alerts among 3 alerts, the true rate may still be up to 63 %" in text
+
+
+def test_where_nobody_established_some_the_best_case_is_not_given_as_the_result() -> None:
+    counted = Counted(seen=10, raised=5, states={"outcome": 1, "open": 4}, truth={"true": 1})
+    record = structs.replace(samples.RECORD, counted=counted)
+    text = said(document(record), "In short")
+    assert "False alerts: 0 0 to 40 % of passages; 0 to 80 % of alerts" in text
+    for n, what in ((10, "passages"), (5, "alerts")):
+        assert f"With 0 false alerts among {n} {what}, if all of those not established were true, the true rate" in text
+    assert "in the worst case all were, and 4 of 5 alerts (80 %), or 40 % of all passages, were false" in text
+    rows = said(document(record), "How often it was wrong")
+    assert "Best case: false alerts per passage | 0 of 10" in rows
+    assert "Best case: false alerts per alert | 0 of 5" in rows
+
+
+def test_where_all_were_established_there_is_no_best_case() -> None:
+    text = said(document(samples.QUIET))
+    assert "False alerts: 0 0 % of passages; 0 % of alerts" in text
+    assert "Best case" not in text
+    assert "not established were true" not in text
+
+
+def test_both_rates_come_first_with_their_intervals_if_there_were_false_alerts() -> None:
+    text = said(document(samples.RECORD), "In short")
+    assert "8 false alerts among 12,120 passages are 0.066 %, 1 in 1,520, if all of those not established were" in text
+    assert "true; chance leaves open rates from 0.029 % to 0.13 %." in text
+    assert "8 false alerts among 47 alerts are 17 %, 1 in 5.9, if all of those not established were true; " in text
+    assert "chance leaves open rates from 7.6 % to 31 %." in text
+    assert "13 of 47 alerts (28 %), or 0.11 % of all passages, were false" in text
+
+
+def test_nobody_is_told_that_nearly_all_are_one_in_one_or_given_a_bound_of_being_right() -> None:
+    counted = Counted(seen=100, raised=10, truth={"true": 2, "false": 8})
+    text = said(document(structs.replace(samples.RECORD, counted=counted)), "How often it was wrong")
+    assert "False alerts per alert | 8 of 10 | 80 % | \N{EN DASH} | 44 % to 97 % | 96 %" in text
+    assert "8 false alerts among 10 alerts are 80 %; chance" in text
+    assert "True alerts per alert | 2 of 10 | 20 % | 1 in 5 | 2.5 % to 56 % | \N{EN DASH}" in text
 
 
 def test_groups_come_with_n_interval_test_and_power() -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from lfr_kernel.governance.record import codes
-from lfr_kernel.governance.record.errors_in_words import causes, how_often, meaning
+from lfr_kernel.governance.record.errors_in_words import causes, how_often, meanings
 from lfr_kernel.governance.record.groups_in_words import groups
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Section, Tile, Tiles
 from lfr_kernel.governance.record.phrases import (
+    NOTHING,
     count,
     estimate,
     interval,
@@ -72,9 +73,12 @@ def main_points(
     """
     alerts = f"{one_in(counted.raised / counted.seen)} passages" if counted.raised and counted.seen else ""
     wrong = [
-        f"{per_cent(one.value)} of {what}"
-        for one, what in ((figures.false_per_face, "passages"), (figures.false_per_alert, "alerts"))
-        if one.value is not None
+        f"{_best_to_worst(best, worst)} of {what}"
+        for best, worst, what in (
+            (figures.false_per_face, figures.false_per_face_worst, "passages"),
+            (figures.false_per_alert, figures.false_per_alert_worst, "alerts"),
+        )
+        if best.value is not None
     ]
     arrests = "" if arrests_in_operation is None else f"of {plural(arrests_in_operation, 'arrest')} in the operation"
     tiles = Tiles(
@@ -90,6 +94,12 @@ def main_points(
     return (tiles, *(Paragraph(text=text) for text in _sentences(counted, figures) if was_opened))
 
 
+def _best_to_worst(best: Rate, worst: Rate) -> str:
+    """Return a rate, or the two that it lies between while nobody has established of some alerts what they were."""
+    low, high = (NOTHING if one.value is None else per_cent(one.value) for one in (best, worst))
+    return low if best == worst else f"{low.removesuffix(' %')} to {high}"
+
+
 def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:
     if not counted.seen:
         yield "No face passed a camera, so there is nothing that a rate could be made of."
@@ -97,14 +107,14 @@ def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:
     if not counted.raised:
         yield f"{plural(counted.seen, 'passage')} of faces were seen, and no alert was raised."
         return
-    if not counted.false:
-        yield meaning(figures.false_per_face, "passage")
-    worst = figures.false_per_alert_worst
+    yield from meanings(counted, figures)
+    worst, of_passages = figures.false_per_alert_worst, figures.false_per_face_worst
     if counted.not_established and worst.value is not None:
+        also = "" if of_passages.value is None else f", or {per_cent(of_passages.value)} of all passages,"
         yield (
             f"Of {plural(counted.not_established, 'alert')} nobody established whether it was the right person. In the "
             f"best case none of them was false; in the worst case all were, and {worst.events:,} of {worst.n:,} alerts "
-            f"({per_cent(worst.value)}) were false."
+            f"({per_cent(worst.value)}){also} were false."
         )
     if figures.dismissed.n:
         yield (
