@@ -272,6 +272,7 @@ COUNTED = Counted(
     disagreements=3,
     corrections=11,
     decision_s=(*[5] * 8, 6, *[9] * 26, 40),
+    looked_s=(0.0, *[3.0] * 10, 4.0, *[7.0] * 24),
     engagement_min=(2.0, 3.0, *[4.0] * 9, 5.0, 6.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 45.0),
     powers={
         "none": 11, "pace-24": 5, "warrant": 1, "order": 1, "bail-7": 1, "pace-1": 1, "misuse-of-drugs-23": 1,

@@ -97,6 +97,7 @@ def figures(counted: Counted, *, per_person: float | None = None) -> Figures:
         true_per_alert=rate(counted.true, counted.raised),
         dismissed=rate(counted.states.get("dismissed", 0), decided),
         decision_s=spread(counted.decision_s),
+        looked_s=spread(counted.looked_s),
         engagement_min=spread(counted.engagement_min),
         passages_per_person=None if per_person is None else Estimate(value=per_person, low=1.14, high=1.57),
         people=None if per_person is None else Estimate(value=counted.seen / per_person, low=7_720, high=10_632),
@@ -120,6 +121,28 @@ BUSY = Counted(
     disagreements=3,
     corrections=1,
     decision_s=(3, 5, 6, 7, 7, 8, 9, 9, 11, 12, 14, 15, 17, 21, 24, 26, 31, 38, 44, 71),
+    looked_s=(
+        0.8,
+        1.9,
+        2.4,
+        3.0,
+        3.1,
+        4.4,
+        5.0,
+        5.2,
+        6.0,
+        6.1,
+        7.5,
+        9.0,
+        9.9,
+        12.0,
+        14.2,
+        15.0,
+        20.3,
+        22.0,
+        30.4,
+        41.0,
+    ),
     engagement_min=(2.0, 3.5, 4.0, 5.0, 6.0, 7.5, 9.0, 12.0, 18.0, 41.0),
     powers={"warrant": 6, "pace-24": 3, "none": 1},
     searched=4,
@@ -260,7 +283,9 @@ NEVER = structs.replace(
 )
 QUIET = structs.replace(
     EMPTY,
-    counted=Counted(seen=12_000, raised=3, states={"outcome": 3}, truth={"true": 3}, decision_s=(4, 5, 6)),
+    counted=Counted(
+        seen=12_000, raised=3, states={"outcome": 3}, truth={"true": 3}, decision_s=(4, 5, 6), looked_s=(2.0, 2.5, 4.5)
+    ),
     ending="completed",
 )
 DRAFT = structs.replace(

@@ -226,6 +226,24 @@ def test_what_is_counted_is_the_same_before_and_after_it_is_purged(duty: Duty) -
     assert record(duty).counted == structs.replace(before, expired_open=2)
 
 
+def test_the_time_from_first_seeing_an_alert_is_that_of_whoever_decided_it(open_duty: OpenDuty) -> None:
+    """Of two who assess it is the second, from their own first look: not the first's, and not since it was raised."""
+    duty = open_duty(assessors=2)
+    clocks, alert = duty.site.clocks, duty.plant()
+    clocks.pass_(minutes=1)
+    duty.look(alert, "dee")
+    clocks.pass_(minutes=1)
+    duty.look(alert, "dan")
+    clocks.pass_(minutes=0.05)
+    duty.look(alert, "dan")
+    duty.assess(alert, Verdict.DISMISS, "dee")
+    assert record(duty).counted.looked_s == ()
+    clocks.now = structs.replace(clocks.now, utc_ns=clocks.now.utc_ns + 1_240_000_000)
+    duty.assess(alert, Verdict.DISMISS, "dan")
+    found = record(duty).counted
+    assert (found.decision_s, found.looked_s) == ((124,), (4.2,))
+
+
 def test_what_was_never_opened_has_a_record_too(site: Site) -> None:
     site.authorise()
     site.clocks.pass_(minutes=10)

@@ -278,6 +278,7 @@ def test_figures_give_both_denominators_and_the_best_and_the_worst_case() -> Non
         unread=2,
         states={"open": 1, "viewed": 2, "assessed": 1, "dismissed": 9, "engage": 2, "engaged": 3, "outcome": 22},
         decision_s=(4, 9, 11),
+        looked_s=(0.4, 3.5, 8.0),
         engagement_min=(2.5,),
     )
     found = figures_of(counted, group_ratio=2)
@@ -288,6 +289,7 @@ def test_figures_give_both_denominators_and_the_best_and_the_worst_case() -> Non
     assert found.true_per_alert == rate(25, 40)
     assert found.dismissed == rate(9, 36)
     assert found.decision_s == Spread(n=3, median=9, p90=11)
+    assert found.looked_s == Spread(n=3, median=3.5, p90=8.0)
     assert found.engagement_min == Spread(n=1, median=2.5, p90=2.5)
     assert (found.passages_per_person, found.people) == (None, None)
     assert found.groups == ()

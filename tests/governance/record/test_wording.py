@@ -145,6 +145,13 @@ def test_a_similarity_is_never_a_percentage() -> None:
     assert "%" not in text.replace("it is not a percentage", "")
 
 
+def test_the_time_from_the_alert_is_told_apart_from_the_time_from_first_seeing_it() -> None:
+    text = said(document(samples.QUIET), "The people who decided")
+    assert "Time from the alert to the decision, median: 5 s" in text
+    assert "Time from first seeing it to the decision, median: 2.5 s" in text
+    assert "Decisions within a second or two of first seeing it" in text
+
+
 def test_passages_are_told_apart_from_people() -> None:
     counted = samples.RECORD.counted
     plain = said(document_of(samples.RECORD, samples.figures(counted)), "Who passed")

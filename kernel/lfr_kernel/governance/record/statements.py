@@ -168,6 +168,9 @@ class Counted(Struct, frozen=True, kw_only=True):
     corrections: int = 0
     decision_s: tuple[int, ...] = ()
     """Seconds from an alert to the decision on it, in ascending order."""
+    looked_s: tuple[float, ...] = ()
+    """Seconds, to a tenth, from when whoever's assessment decided first saw the alert to the decision, in ascending
+    order."""
     engagement_min: tuple[float, ...] = ()
     """Minutes that people were held up, in ascending order."""
     powers: Tally = field(default_factory=dict)

@@ -212,8 +212,10 @@ def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
     yield Rows(
         rows=(
             ("Alerts decided on", part(decided, counted.raised)),
-            ("Time to a decision, median", seconds(figures.decision_s.median)),
-            ("Time to a decision, nine of ten within", seconds(figures.decision_s.p90)),
+            ("Time from the alert to the decision, median", seconds(figures.decision_s.median)),
+            ("Time from the alert to the decision, nine of ten within", seconds(figures.decision_s.p90)),
+            ("Time from first seeing it to the decision, median", seconds(figures.looked_s.median)),
+            ("Time from first seeing it to the decision, nine of ten within", seconds(figures.looked_s.p90)),
             ("Dismissed", part(figures.dismissed.events, figures.dismissed.n)),
             ("Share dismissed, 95 % interval", _within(figures.dismissed)),
             ("Alerts that two people assessed differently", part(counted.disagreements, counted.raised)),
@@ -221,8 +223,10 @@ def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
         )
     )
     yield Paragraph(
-        text="How long people take and how often they say no tells whether they decide for themselves. Decisions "
-        "within a second or two, or hardly any dismissals, are a reason to ask."
+        text="The time from the alert counts however long it lay before anybody looked. The time from first seeing it "
+        "is that of the person whose assessment decided: it tells, as does how often people say no, whether they "
+        "decide for themselves. Decisions within a second or two of first seeing it, or hardly any dismissals, are a "
+        "reason to ask."
     )
 
 
