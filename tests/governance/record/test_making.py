@@ -173,23 +173,6 @@ def test_the_list_is_there_by_counts_after_nothing_is_left_of_it(site: Site, ope
     assert [(one.n, one.findings) for one in listed.samples] == [(4, {"ok": 4})]
 
 
-def test_what_people_counted_by_hand_is_in_it_and_the_last_number_of_arrests(duty: Duty) -> None:
-    vault, signers = duty.site.vault, duty.site.signers
-    assert (record(duty).calibrations, record(duty).arrests_in_operation) == ((), None)
-    for people, how in ((40, "north door"), (60, "south door")):
-        given = Calibration(people=people, passages=people + 5, by="whoever", how=how)
-        calibrate(vault, signers["dee"], 1, given)
-    arrests(vault, signers["dee"], 1, 3, "")
-    arrests(vault, signers["dee"], 1, 2, "one was another operation's")
-    found = record(duty)
-    assert [(one.people, one.passages, one.by, one.how) for one in found.calibrations] == [
-        (40, 45, "person dee", "north door"),
-        (60, 65, "person dee", "south door"),
-    ]
-    assert found.arrests_in_operation == 2
-    assert "north door" not in "".join(entry.body for entry in vault.database.entries())
-
-
 def test_what_was_suspended_is_in_it(open_duty: OpenDuty) -> None:
     duty = open_duty(stop_min_false=1)
     duty.site.clocks.pass_(minutes=6)

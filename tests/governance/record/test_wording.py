@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from governance.record import samples
+from lfr_kernel.governance.record.figures import Estimate
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tiles, text_of
-from lfr_kernel.governance.record.phrases import duration, moment, one_in, per_cent, similarity
+from lfr_kernel.governance.record.phrases import duration, estimate, moment, one_in, per_cent, similarity
 from lfr_kernel.governance.record.statements import Counted, Evidence
 from lfr_kernel.governance.record.wording import DRAFT, counted_sections, document_of, rolled_up
 
@@ -159,6 +160,12 @@ def test_passages_are_told_apart_from_people() -> None:
     by_hand = said(document_of(samples.RECORD, samples.figures(counted, per_person=1.34)), "Who passed")
     assert "Passages a person makes: about 1.3 (95 % interval 1.1 to 1.6)" in by_hand
     assert "People those passages were: about 9,000 (95 % interval 7,700 to 11,000)" in by_hand
+
+
+def test_few_people_are_not_nobody() -> None:
+    assert estimate(Estimate(value=0.4, low=0.2, high=0.9), 0).text == "fewer than 1 (95 % interval fewer than 1)"
+    assert estimate(Estimate(value=1.2, low=0.4, high=3.1), 0).text == "about 1 (95 % interval fewer than 1 to 3)"
+    assert estimate(Estimate(value=0.4, low=0.2, high=0.9)).text == "about 0.4 (95 % interval 0.2 to 0.9)"
 
 
 def test_a_draft_says_so_before_anything_else() -> None:

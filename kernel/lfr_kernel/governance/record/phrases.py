@@ -43,6 +43,8 @@ __all__ = [
 
 NOTHING = "\N{EN DASH}"
 """Where there is no number, since nothing was counted to make it of."""
+FEWER = "fewer than 1"
+"""Of people: 0 would be nobody."""
 SIGNIFICANT = 2
 EXACT = 9
 """Digits of a number that was found by halving: what is behind them is noise."""
@@ -134,12 +136,16 @@ def estimate(one: Estimate, digits: int = 1) -> Figure:
         one: the estimate.
         digits: decimals; 0 rounds to two significant digits, as befits an `about`.
     """
-    high = "any number" if one.high is None else _shown(one.high, digits)
-    text = f"about {_shown(one.value, digits)} (95 % interval {_shown(one.low, digits)} to {high})"
+    low, high = _shown(one.low, digits), "any number" if one.high is None else _shown(one.high, digits)
+    value = _shown(one.value, digits)
+    within = low if low == high else f"{low} to {high}"
+    text = f"{value if value == FEWER else f'about {value}'} (95 % interval {within})"
     return Figure(text=text, value=one.value, low=one.low, high=one.high)
 
 
 def _shown(value: float, digits: int) -> str:
+    if not digits and 0 < value < 1:
+        return FEWER
     if digits or value < 100:  # noqa: PLR2004  (it has no digits to spare)
         return f"{value:,.{digits}f}"
     return f"{round(value, SIGNIFICANT - 1 - math.floor(math.log10(value))):,.0f}"
