@@ -13,7 +13,7 @@ from governance.record import samples
 from lfr_kernel.governance.record.figures import Estimate
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tiles, text_of
 from lfr_kernel.governance.record.phrases import duration, estimate, moment, one_in, per_cent, similarity
-from lfr_kernel.governance.record.statements import Counted, Evidence
+from lfr_kernel.governance.record.statements import Counted, Evidence, Span
 from lfr_kernel.governance.record.wording import DRAFT, counted_sections, document_of, rolled_up
 
 if TYPE_CHECKING:
@@ -169,9 +169,47 @@ def test_few_people_are_not_nobody() -> None:
 
 
 def test_a_draft_says_so_before_anything_else() -> None:
-    assert document(samples.DRAFT).warning == DRAFT
+    assert document(samples.DRAFT).warning.startswith("DRAFT: not the final record. The deployment is not closed yet.")
     assert document(samples.DRAFT).mark == "DEMONSTRATION: not an operational deployment"
     assert not document(samples.RECORD).warning
+
+
+def test_a_draft_of_what_is_closed_says_what_of_it_may_still_change() -> None:
+    closed = structs.replace(samples.RECORD, is_final=False, counted=structs.replace(samples.BUSY, expired_open=1))
+    assert (
+        "The deployment is closed, but until its 47 alerts have expired, what was recorded of them may be corrected, "
+        "and 2 may still be decided on."
+    ) in document(closed).warning
+    bare = structs.replace(samples.EMPTY, is_final=False)
+    assert "closed, but nobody has made its record final" in document(bare).warning
+    one = structs.replace(bare, counted=Counted(seen=4, raised=1, states={"dismissed": 1}))
+    assert "until its 1 alert has expired, what was recorded of it may be corrected, and 0 may" in document(one).warning
+
+
+RUNNING, CUT_OFF = (Span(starts="2030-05-04T13:00:00.000000000Z", ends=None, why=why) for why in ("", "cut-off"))
+CRASH = "nothing says when: a crash, or a loss of power"
+
+
+def test_what_is_still_running_is_no_crash() -> None:
+    record = structs.replace(samples.DRAFT, captured=(CUT_OFF, RUNNING))
+    text = said(document(record), "When it ran")
+    assert f"4 May 2030, 13:00:00 UTC | not known | {CRASH}\n4 May 2030, 13:00:00 UTC | still running | " in text
+    assert text.count("power") == 1
+
+
+def test_what_nothing_ended_before_it_was_closed_is_not_running() -> None:
+    for captured in ((RUNNING,), (CUT_OFF,)):
+        text = said(document(structs.replace(samples.RECORD, captured=captured)), "When it ran")
+        assert "still running" not in text
+        assert "4 May 2030, 13:00:00 UTC | not known | " in text
+
+
+def test_the_times_of_a_threshold_that_was_in_force_more_than_once_are_added() -> None:
+    first, second = samples.RECORD.thresholds
+    caption = "Each threshold, and how long it was in force in all"
+    assert caption not in said(document(samples.RECORD))
+    record = structs.replace(samples.RECORD, thresholds=(second, first, structs.replace(second, seconds=1_850)))
+    assert f"{caption}\n0.64 | 3 h 37 min\n0.66 | 3 h 46 min\n" in said(document(record))
 
 
 def test_a_suspension_and_an_alert_that_cannot_be_read_are_among_the_first_things_said() -> None:
