@@ -241,7 +241,7 @@ def _engaged(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> I
         return
     yield Rows(
         rows=(
-            ("People engaged", count(spread.n)),
+            ("Engagements", count(spread.n)),
             ("Held up for, median", minutes(spread.median)),
             ("Held up for, nine of ten no longer than", minutes(spread.p90)),
             ("Searched", part(counted.searched, spread.n)),
