@@ -118,13 +118,22 @@ def verify_files(files: tuple[Path, ...], root: Path) -> None:
 @click.option("--people", type=click.IntRange(min=1), required=True, help="People that somebody counted by hand.")
 @click.option("--passages", type=click.IntRange(min=0), required=True, help="Passages that the system counted then.")
 @click.option("--how", required=True, help="Where, how and for how long, in a few words; the record has them.")
+@click.option("--replaces", is_flag=True, help="It corrects: no count by hand put down before counts any more.")
 @as_option
 @vault_option
-def calibrate(serial: int, people: int, passages: int, how: str, name: str | None, folder: Path) -> None:  # noqa: PLR0917  (click hands them in by name)
-    """Put down a count by hand: from it the record says about how many people its passages were."""
+def calibrate(  # noqa: PLR0917  (click hands them in by name)
+    serial: int, people: int, passages: int, how: str, name: str | None, folder: Path, *, replaces: bool
+) -> None:
+    """Put down a count by hand: from it the record says about how many people its passages were.
+
+    Counts of several times and places are added. After a mistake, --replaces: this one then takes the place of all that
+    were put down for the deployment before. They stay in the audit, and the record has them no more; put the right ones
+    among them down again.
+    """
     with opened_vault(folder) as vault:
         signer = open_session(vault, name)
-        put_down_people(vault, signer, serial, Calibration(people=people, passages=passages, by=signer.name, how=how))
+        given = Calibration(people=people, passages=passages, by=signer.name, how=how)
+        put_down_people(vault, signer, serial, given, is_correction=replaces)
     Console(highlight=False).print(
         Text(f"deployment {serial}: {people} people were {passages} passages, by {signer.member.name}")
     )

@@ -273,6 +273,7 @@ COUNTED = Counted(
     disagreements=4,
     corrections=10,
     decision_s=(*[5] * 7, 6, *[9] * 27, 40),
+    looked_s=(0.0, 0.0, *[3.0] * 9, *[7.0] * 25),
     engagement_min=(2.0, 3.0, *[4.0] * 9, 5.0, 6.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 45.0),
     powers={
         "none": 11, "pace-24": 5, "warrant": 1, "order": 1, "bail-7": 1, "pace-1": 1, "misuse-of-drugs-23": 1,

@@ -41,6 +41,10 @@ class Told:
     corrections: list[str] = field(default_factory=list)
     """Whose."""
     decided_ns: int | None = None
+    had_ns: list[tuple[str, int]] = field(default_factory=list)
+    """Who looked, and when."""
+    decider_took_ns: int = 0
+    """From the first look of whoever's word decided it to that word."""
     is_gone: bool = False
 
     def of(self, kind: str) -> list[Any]:
@@ -154,8 +158,11 @@ class Told:
         self.said.append((who, kind, words))
         self.corrections += [who] * corrects
         self.first_had_ns = self.first_had_ns or now_ns
+        if kind == "looked":
+            self.had_ns.append((who, now_ns))
         if self.decided_ns is None and self.decision in {"dismiss", "engage"}:
             self.decided_ns = now_ns
+            self.decider_took_ns = now_ns - next(at_ns for name, at_ns in self.had_ns if name == who)
 
     @property
     def is_false(self) -> bool:
@@ -167,6 +174,7 @@ def counted(alerts: Iterable[Told]) -> dict[str, Any]:
     total: Counter[str] = Counter()
     by: dict[str, Counter[str]] = {}
     decision_s: list[int] = []
+    looked_s: list[float] = []
     engagement_min: list[float] = []
 
     def add(table: str, code: object) -> None:
@@ -181,6 +189,7 @@ def counted(alerts: Iterable[Told]) -> dict[str, Any]:
         add("states", one.state)
         if one.decided_ns is not None:
             decision_s.append(max(0, (one.decided_ns - one.raised_ns) // SECOND_NS))
+            looked_s.append(max(0.0, round(one.decider_took_ns / SECOND_NS, 1)))
         for body in one.of("engaged")[-1:]:
             _engaged(body, total, add)
             engagement_min.append(body.minutes)
@@ -191,7 +200,11 @@ def counted(alerts: Iterable[Told]) -> dict[str, Any]:
         if one.group:
             add(f"outcomes_{one.group}", outcome)
     tables = {name: dict(counter) for name, counter in by.items()}
-    spread = {"decision_s": tuple(sorted(decision_s)), "engagement_min": tuple(sorted(engagement_min))}
+    spread = {
+        "decision_s": tuple(sorted(decision_s)),
+        "looked_s": tuple(sorted(looked_s)),
+        "engagement_min": tuple(sorted(engagement_min)),
+    }
     return {name: value for name, value in {**total, **tables, **spread}.items() if value}
 
 

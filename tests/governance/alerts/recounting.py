@@ -31,6 +31,9 @@ def _by_chain(chain: Sequence[dict[str, Any]]) -> dict[str, Any]:
     raised = {one["facts"]["alert"]: _second(one) for one in chain if one["act"] == "alert_raised"}
     states = dict.fromkeys(raised, "open")
     decided: dict[str, float] = {}
+    whose = {one["n"]: one["by"] for one in chain}
+    looked: dict[tuple[str, str], float] = {}
+    took: dict[str, float] = {}
     late = set()
     for one in chain:
         facts = one["facts"]
@@ -38,8 +41,12 @@ def _by_chain(chain: Sequence[dict[str, Any]]) -> dict[str, Any]:
             continue
         alert = facts["alert"]
         states[alert] = facts["state"]
-        if facts["state"] not in UNDECIDED:
-            decided.setdefault(alert, _second(one) - raised[alert])
+        if one["act"] == "alert_viewed":
+            looked.setdefault((alert, one["by"]), _second(one))
+        if facts["state"] not in UNDECIDED and alert not in decided:
+            # Where two assess, the installation reveals at once what both have said: the last of them decided.
+            decider = whose[max(facts.get("of", [one["n"]]))]
+            decided[alert], took[alert] = _second(one) - raised[alert], _second(one) - looked[alert, decider]
         if facts.get("actionable") is False:
             late.add(alert)
     return {
@@ -48,6 +55,7 @@ def _by_chain(chain: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "expired_open": sum(state in UNDECIDED for state in states.values()),
         "not_actionable": len(late),
         "decision_s": tuple(sorted(decided.values())),
+        "looked_s": tuple(sorted(took.values())),
     }
 
 

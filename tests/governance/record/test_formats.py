@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from markdown_it import MarkdownIt
+from msgspec import structs
 
 from governance.record import samples
 from lfr_kernel.governance.record import pdf, spreadsheet, terminal
@@ -154,7 +155,7 @@ def test_csv_is_one_tidy_table() -> None:
     assert lines[0] == ["section", "item", "value", "low", "high", "n"]
     assert {len(line) for line in lines} == {6}
     assert ["Alerts", "Alerts raised", "47", "", "", ""] in lines
-    rate = next(line for line in lines if line[1].endswith("False alerts per passage: Rate"))
+    rate = next(line for line in lines if line[1].endswith("Best case: false alerts per passage: Rate"))
     assert [float(one) for one in rate[2:]] == pytest.approx([8 / 12_120, 0.000285, 0.0013, 12_120], rel=0.01)
 
 
@@ -241,6 +242,38 @@ def test_a_terminal_of_80_columns_is_enough() -> None:
     lines = terminal.render(document(samples.RECORD)).splitlines()
     assert max(map(len, lines)) <= 80
     assert max(map(len, terminal.render(document(samples.hostile())).splitlines())) <= 80
+
+
+def bars(text: str) -> list[str]:
+    """The intervals that are drawn in a text."""
+    found: list[str] = re.findall(r"[\u2500\u00b7]*\u25cf[\u2500\u00b7]*", text)
+    return found
+
+
+@pytest.mark.parametrize("name", ["busy", "quiet", "empty", "never", "draft"])
+def test_on_80_columns_no_drawn_interval_is_cut_and_no_word_of_a_heading_is_broken(name: str) -> None:
+    shown = document(RECORDS[name])
+    tables = [block for one in shown.sections for block in one.blocks if isinstance(block, Table)]
+    text = terminal.render(shown)
+    assert [len(bar) for bar in bars(text)] == [terminal.BAR] * sum(
+        one is not None for table in tables for one in table.drawn
+    )
+    words = text.split()
+    for word in {word for table in tables for column in table.columns for word in column.heading.split()}:
+        assert word in words
+
+
+def test_the_longest_group_has_its_whole_interval_and_its_words() -> None:
+    titles = {
+        "black": "Black, Black British, Caribbean or African",
+        "white": "English, Welsh, Scottish, Northern Irish",
+    }
+    counted = structs.replace(samples.BUSY, false_by_ethnicity={"black": 5, "white": 3})
+    text = terminal.render(document(structs.replace(samples.RECORD, titles=titles, counted=counted)))
+    shares = text[text.index("False alerts by recorded ethnicity") : text.index("Exact tests by ethnicity")]
+    for word in ("Caribbean", "Scottish,", "Northern", "Unsurprising", "interval"):
+        assert word in shares.split()
+    assert [len(bar) for bar in bars(shares)] == [terminal.BAR] * 2
 
 
 def test_a_table_that_is_wider_than_80_columns_is_shown_in_parts() -> None:

@@ -173,23 +173,6 @@ def test_the_list_is_there_by_counts_after_nothing_is_left_of_it(site: Site, ope
     assert [(one.n, one.findings) for one in listed.samples] == [(4, {"ok": 4})]
 
 
-def test_what_people_counted_by_hand_is_in_it_and_the_last_number_of_arrests(duty: Duty) -> None:
-    vault, signers = duty.site.vault, duty.site.signers
-    assert (record(duty).calibrations, record(duty).arrests_in_operation) == ((), None)
-    for people, how in ((40, "north door"), (60, "south door")):
-        given = Calibration(people=people, passages=people + 5, by="whoever", how=how)
-        calibrate(vault, signers["dee"], 1, given)
-    arrests(vault, signers["dee"], 1, 3, "")
-    arrests(vault, signers["dee"], 1, 2, "one was another operation's")
-    found = record(duty)
-    assert [(one.people, one.passages, one.by, one.how) for one in found.calibrations] == [
-        (40, 45, "person dee", "north door"),
-        (60, 65, "person dee", "south door"),
-    ]
-    assert found.arrests_in_operation == 2
-    assert "north door" not in "".join(entry.body for entry in vault.database.entries())
-
-
 def test_what_was_suspended_is_in_it(open_duty: OpenDuty) -> None:
     duty = open_duty(stop_min_false=1)
     duty.site.clocks.pass_(minutes=6)
@@ -226,6 +209,24 @@ def test_what_is_counted_is_the_same_before_and_after_it_is_purged(duty: Duty) -
     assert record(duty).counted == structs.replace(before, expired_open=2)
 
 
+def test_the_time_from_first_seeing_an_alert_is_that_of_whoever_decided_it(open_duty: OpenDuty) -> None:
+    """Of two who assess it is the second, from their own first look: not the first's, and not since it was raised."""
+    duty = open_duty(assessors=2)
+    clocks, alert = duty.site.clocks, duty.plant()
+    clocks.pass_(minutes=1)
+    duty.look(alert, "dee")
+    clocks.pass_(minutes=1)
+    duty.look(alert, "dan")
+    clocks.pass_(minutes=0.05)
+    duty.look(alert, "dan")
+    duty.assess(alert, Verdict.DISMISS, "dee")
+    assert record(duty).counted.looked_s == ()
+    clocks.now = structs.replace(clocks.now, utc_ns=clocks.now.utc_ns + 1_240_000_000)
+    duty.assess(alert, Verdict.DISMISS, "dan")
+    found = record(duty).counted
+    assert (found.decision_s, found.looked_s) == ((124,), (4.2,))
+
+
 def test_what_was_never_opened_has_a_record_too(site: Site) -> None:
     site.authorise()
     site.clocks.pass_(minutes=10)
@@ -236,7 +237,8 @@ def test_what_was_never_opened_has_a_record_too(site: Site) -> None:
         True, "closed", "abandoned", None, at(10),
     )  # fmt: skip
     assert (found.model, found.captured, found.thresholds, found.evidence) == (None, (), (), ())
-    assert (found.watchlist.entries, found.watchlist.people) == (3, 0)
+    listed = found.watchlist
+    assert (listed.entries, listed.people, listed.under_18, listed.vulnerable) == (3, None, None, None)
     assert found.counted == Counted()
 
 

@@ -124,7 +124,7 @@ def test_a_terminal_shows_both_denominators_side_by_side_and_what_a_test_could_h
         "55": "0.20",
         "60": "0.33",
     }
-    assert re.search(r"Black +8 .*45 % or", text)
+    assert re.search(r"Black +8 .*45 %", text)
     assert "962" in next(line for line in lines if "Arrests from alerts" in line)
 
 
@@ -182,6 +182,20 @@ def test_what_came_before_the_first_record_is_said_to_be_missing(desk: Desk) -> 
     text = flat(desk.call())
     assert "from deployment 5 of van-3 on: the 4 before are not in here" in text
     assert "van-3: deployments 5 to 7" in text
+
+
+@pytest.mark.parametrize(("there", "folder"), [("", "records"), ("records", "."), ("records/van", "..")])
+def test_a_folder_may_be_named_from_where_one_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, there: str, folder: str
+) -> None:
+    desk.van.write(desk.records / "van", [Counted(seen=10)] * 2)
+    monkeypatch.chdir(desk.records.parent / there)
+    result = CliRunner().invoke(rollup, [folder, "--root", str(desk.public), "--format", "json"])
+    assert result.exception is None
+    assert [one["file"] for one in json.loads(result.output)["sources"]] == [
+        "van/van-3-0001.json",
+        "van/van-3-0002.json",
+    ]
 
 
 def test_the_mark_of_a_pack_and_the_hardest_ratio_are_those_of_all(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lfr_kernel.governance.record import phrases
 from lfr_kernel.governance.record.figures import Spread
 from lfr_kernel.governance.record.statements import Calibration, Counted
 from lfr_kernel.governance.record.statistics import (
@@ -240,6 +241,28 @@ def test_from_that_share_on_p_stays_up_and_just_below_it_is_down(count: tuple[in
         assert p_of(events, n, share) >= 0.05 - 1e-9
 
 
+@pytest.mark.parametrize("n", range(1, 41))
+def test_the_share_that_is_printed_is_no_surprise_either(n: int) -> None:
+    for events in range(1, n + 1):
+        start = unsurprising_from(events, n)
+        assert start is not None
+        printed = phrases.at_least(start)
+        assert float(printed.removesuffix(" %")) / 100 == pytest.approx(start, rel=0.11)
+        share = float(printed.removesuffix(" %")) / 100
+        assert p_of(events, n, share) >= 0.05 - 1e-9, (events, printed)
+        for step in range(1, 9):
+            between = share + max(0, events / n - share) * step / 8
+            assert between == 1 or ShareTest.of(n, between).p[events] >= 0.05 - 1e-9, (events, printed)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.05, "5.0 %"), (0.2811, "29 %"), (0.28, "28 %"), (0.00401, "0.41 %"), (0.997, "99.7 %"), (0.99999, "99.999 %")],
+)
+def test_a_share_from_which_on_something_holds_is_rounded_up(share: float, text: str) -> None:
+    assert phrases.at_least(share) == text
+
+
 def test_where_nothing_was_recorded_there_is_no_such_share() -> None:
     assert unsurprising_from(0, 0) is None
 
@@ -255,6 +278,7 @@ def test_figures_give_both_denominators_and_the_best_and_the_worst_case() -> Non
         unread=2,
         states={"open": 1, "viewed": 2, "assessed": 1, "dismissed": 9, "engage": 2, "engaged": 3, "outcome": 22},
         decision_s=(4, 9, 11),
+        looked_s=(0.4, 3.5, 8.0),
         engagement_min=(2.5,),
     )
     found = figures_of(counted, group_ratio=2)
@@ -265,6 +289,7 @@ def test_figures_give_both_denominators_and_the_best_and_the_worst_case() -> Non
     assert found.true_per_alert == rate(25, 40)
     assert found.dismissed == rate(9, 36)
     assert found.decision_s == Spread(n=3, median=9, p90=11)
+    assert found.looked_s == Spread(n=3, median=3.5, p90=8.0)
     assert found.engagement_min == Spread(n=1, median=2.5, p90=2.5)
     assert (found.passages_per_person, found.people) == (None, None)
     assert found.groups == ()

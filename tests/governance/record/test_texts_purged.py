@@ -43,7 +43,7 @@ def closed(duty: Duty) -> None:
 
 
 def calibrated(duty: Duty) -> None:
-    given = Calibration(people=40, passages=45, by="", how="north door")
+    given = Calibration(people=40, passages=0, by="", how="north door")
     calibrate(duty.site.vault, duty.site.signers["dee"], 1, given)
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged, Looked, Step
 from lfr_kernel.governance.alerts.vocabulary import Outcome, Verdict
@@ -60,6 +60,10 @@ class Case(Struct, frozen=True, kw_only=True):
     corrections: int = 0
     decided_ns: int | None = None
     """When it was first decided; UTC."""
+    looked_ns: dict[str, int] = field(default_factory=dict)
+    """When each person first looked at it; UTC."""
+    decider_looked_ns: int | None = None
+    """When whoever's assessment first decided it had first looked at it."""
     state: State = State.OPEN
 
     def assessed_by(self, name: str) -> Step | None:
@@ -109,10 +113,11 @@ def advance(case: Case, step: Step, handling: Handling) -> Case:
         after = _close(case, step, body)
     is_correction = not isinstance(body, Looked) and body.corrects is not None
     state = _state(after, handling)
-    decided_ns = after.decided_ns
-    if decided_ns is None and state not in UNDECIDED:
-        decided_ns = step.at_ns
-    return structs.replace(after, state=state, decided_ns=decided_ns, corrections=case.corrections + is_correction)
+    if isinstance(body, Looked):
+        after = structs.replace(after, looked_ns={step.by: step.at_ns, **case.looked_ns})
+    if after.decided_ns is None and state not in UNDECIDED:
+        after = structs.replace(after, decided_ns=step.at_ns, decider_looked_ns=after.looked_ns[step.by])
+    return structs.replace(after, state=state, corrections=case.corrections + is_correction)
 
 
 def _assess(case: Case, step: Step, body: Assessed, handling: Handling) -> Case:

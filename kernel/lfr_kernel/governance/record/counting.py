@@ -79,6 +79,7 @@ class _Tally:
         self._numbers: Counter[str] = Counter()
         self._by: dict[str, Counter[str]] = {}
         self._decision_s: list[int] = []
+        self._looked_s: list[float] = []
         self._engagement_min: list[float] = []
 
     def add(self, one: Settled, *, is_expired: bool) -> None:
@@ -98,6 +99,8 @@ class _Tally:
             self._numbers["corrections"] += case.corrections
         if case.decided_ns is not None:
             self._decision_s.append(max(0, (case.decided_ns - kept.raised_ns) // SECOND_NS))
+            if case.decider_looked_ns is not None:
+                self._looked_s.append(max(0.0, round((case.decided_ns - case.decider_looked_ns) / SECOND_NS, 1)))
         if case.engagement is not None and isinstance(case.engagement.body, Engaged):
             self._engaged(case.engagement.body)
         if case.closing is not None and isinstance(case.closing.body, Closed):
@@ -139,7 +142,11 @@ class _Tally:
     def counted(self) -> Counted:
         """Return all of it."""
         tables = {name: dict(sorted(counter.items())) for name, counter in self._by.items()}
-        spread = {"decision_s": sorted(self._decision_s), "engagement_min": sorted(self._engagement_min)}
+        spread = {
+            "decision_s": sorted(self._decision_s),
+            "looked_s": sorted(self._looked_s),
+            "engagement_min": sorted(self._engagement_min),
+        }
         return msgspec.convert({**self._numbers, **tables, **spread}, Counted)
 
 

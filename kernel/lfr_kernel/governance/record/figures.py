@@ -87,6 +87,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     dismissed: Rate
     """Of alerts that were decided on."""
     decision_s: Spread
+    """From the alert to the decision."""
+    looked_s: Spread
+    """From when whoever's assessment decided first saw it to the decision."""
     engagement_min: Spread
     passages_per_person: Estimate | None
     """From counting by hand: Poisson's exact 95 % interval of the passages, over the people; None without."""

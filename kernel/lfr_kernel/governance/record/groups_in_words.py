@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.record import codes
 from lfr_kernel.governance.record.page import Column, Drawn, Figure, Paragraph, Table
-from lfr_kernel.governance.record.phrases import NOTHING, count, interval, per_cent, plural, rate, tally, word
+from lfr_kernel.governance.record.phrases import NOTHING, at_least, count, interval, per_cent, plural, rate, tally, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +51,10 @@ def groups(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> Ite
             has_tests = True
             yield _tests(found, called, names[attribute], figures.group_ratio)
     if has_tests:
+        yield Paragraph(
+            text="Unsurprising from: if the group was that share of those who passed, or more, so many false alerts "
+            "on it are no surprise (p is 0.05 or more up to its own share of the false alerts). It is rounded up."
+        )
         yield from _reading(figures.group_ratio)
     if counted.false_known_by:
         yield tally(
@@ -78,7 +82,7 @@ def _shares(found: Sequence[GroupFigure], called: str, names: tuple[Mapping[str,
             Column(heading="False alerts", is_number=True),
             Column(heading="Share", is_number=True),
             Column(heading="95 % interval", is_number=True),
-            Column(heading="Not surprisingly many if of those who passed", is_number=True),
+            Column(heading="Unsurprising from", is_number=True),
         ),
         rows=tuple(rows),
         drawn=tuple(drawn),
@@ -89,7 +93,7 @@ def _unsurprising(one: GroupFigure) -> Figure:
     value = one.unsurprising_from
     if value is None:
         return Figure(text=NOTHING, value=None)
-    return Figure(text="any share were" if value == 0 else f"{per_cent(value)} or more were", value=value)
+    return Figure(text="any share" if value == 0 else at_least(value), value=value)
 
 
 def _tests(found: Sequence[GroupFigure], called: str, names: tuple[Mapping[str, str], ...], ratio: float) -> Table:

@@ -6,6 +6,7 @@ counted in the moment before these were destroyed.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from lfr_kernel.governance.standing import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lfr_kernel.governance.audit.database import Transaction
     from lfr_kernel.governance.authority import Authority
     from lfr_kernel.governance.deployment.register import Deployment
     from lfr_kernel.governance.deployment.thresholds import Changed
@@ -187,35 +189,57 @@ def signed_record(vault: Vault, serial: int) -> Envelope | None:
     return envelope
 
 
-def calibrate(vault: Vault, by: SessionSigner, serial: int, given: Calibration) -> None:
+def calibrate(vault: Vault, by: SessionSigner, serial: int, given: Calibration, *, is_correction: bool = False) -> None:
     """Put down how many people were counted by hand, and how many passages they made meanwhile.
 
+    Args:
+        vault: the installation's.
+        by: somebody's session.
+        serial: of the deployment.
+        given: the count.
+        is_correction: whether it takes the place of all counts by hand of the deployment so far: they stay in the
+            audit, and count no more.
+
     Raises:
-        RefusedError: somebody may not, or the record is final.
+        RefusedError: somebody may not, or the record is final; it does not say how it was counted, or there were not
+            as many passages; or there is none that it could take the place of.
     """
-    facts = {"deployment": serial, "people": given.people, "passages": given.passages}
-    _note(vault, by, "people_counted", facts, given.how)
+    if not given.how.strip():
+        raise RefusedError("expected where, how and for how long people were counted, in a few words (--how), got none")
+    facts: dict[str, Any] = {"deployment": serial, "people": given.people, "passages": given.passages}
+    if is_correction:
+        facts["replaces"] = True
+    with _adding(vault, serial) as transaction:
+        _expect_fit(vault, serial, given, is_correction=is_correction)
+        vault.act(transaction, "people_counted", by=by, facts=facts, text=given.how, deployment=serial)
+
+
+def _expect_fit(vault: Vault, serial: int, given: Calibration, *, is_correction: bool) -> None:
+    seen = find(vault.database, serial).seen
+    if given.passages > seen:
+        raise RefusedError(
+            f"expected at most {seen} passages, as many as the system has counted in the whole of deployment {serial} "
+            f"so far, got {given.passages}: --passages are those that it counted while people were counted by hand"
+        )
+    if is_correction and not any(one.act == "people_counted" for one in _entries(vault, serial)):
+        raise RefusedError(f"nobody has counted people by hand in deployment {serial}: there is nothing to replace")
 
 
 def arrests(vault: Vault, by: SessionSigner, serial: int, number: int, how: str) -> None:
     """Put down how many arrests there were in the whole operation; the last such number counts. Raises as above."""
-    _note(vault, by, "arrests_counted", {"deployment": serial, "arrests": number}, how)
+    facts = {"deployment": serial, "arrests": number}
+    with _adding(vault, serial) as transaction:
+        vault.act(transaction, "arrests_counted", by=by, facts=facts, text=how or None, deployment=serial)
 
 
-def _note(vault: Vault, by: SessionSigner, act: str, facts: dict[str, Any], text: str) -> None:
-    serial = facts["deployment"]
+@contextlib.contextmanager
+def _adding(vault: Vault, serial: int) -> Iterator[Transaction]:
+    """Begin a transaction in which something is added to what the record says, if anything still may be."""
     find(vault.database, serial)
     with vault.database.transaction() as transaction:
         if signed_record(vault, serial) is not None:
             raise RefusedError(f"the record of deployment {serial} is final: nothing is added to it")
-        vault.act(
-            transaction,
-            act,
-            by=by,
-            facts=facts,
-            text=text or None,
-            deployment=serial,
-        )
+        yield transaction
 
 
 def _entries(vault: Vault, serial: int) -> Iterator[_Entry]:
@@ -256,13 +280,13 @@ def _watchlist(vault: Vault, deployment: Deployment, opened: dict[str, Any], ent
     ]
     return ListPart(
         entries=deployment.authorisation.entries,
-        people=counts.get("people", 0),
+        people=counts.get("people"),
         withdrawn=sum(one.act in WITHDRAWALS for one in entries),
         categories=counts.get("categories", {}),
         sources=counts.get("sources", {}),
         conviction_status=counts.get("conviction_status", {}),
-        under_18=counts.get("under_18", 0),
-        vulnerable=counts.get("vulnerable", 0),
+        under_18=counts.get("under_18"),
+        vulnerable=counts.get("vulnerable"),
         samples=tuple(Sampled(n=one["n"], findings=one["findings"]) for one in samples),
     )
 
@@ -324,10 +348,11 @@ def _evidence(entries: Sequence[_Entry]) -> Iterator[Evidence]:
 
 
 def _calibrations(vault: Vault, serial: int, entries: Sequence[_Entry]) -> Iterator[Calibration]:
-    for one in entries:
-        if one.act == "people_counted":
-            how = vault.database.text(one.n, vault.text_key(serial)) or ""
-            yield Calibration(people=one.facts["people"], passages=one.facts["passages"], by=one.by, how=how)
+    counts = [one for one in entries if one.act == "people_counted"]
+    first = max((number for number, one in enumerate(counts) if one.facts.get("replaces")), default=0)
+    for one in counts[first:]:
+        how = vault.database.text(one.n, vault.text_key(serial)) or ""
+        yield Calibration(people=one.facts["people"], passages=one.facts["passages"], by=one.by, how=how)
 
 
 def _counted(vault: Vault, deployment: Deployment, entries: Sequence[_Entry]) -> Counted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from lfr_kernel.governance.record.page import Column, Figure, Table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING",
+    "at_least",
     "clock",
     "count",
     "day",
@@ -42,7 +43,11 @@ __all__ = [
 
 NOTHING = "\N{EN DASH}"
 """Where there is no number, since nothing was counted to make it of."""
+FEWER = "fewer than 1"
+"""Of people: 0 would be nobody."""
 SIGNIFICANT = 2
+EXACT = 9
+"""Digits of a number that was found by halving: what is behind them is noise."""
 SURE = 99
 MINUTE_S, HOUR_S = 60, 3_600
 LONG_RATIO = 100
@@ -90,6 +95,19 @@ def per_cent(value: float) -> str:
     return f"over {SURE} %" if rounded >= 100 else f"{rounded:f} %"  # noqa: PLR2004
 
 
+def at_least(value: float) -> str:
+    """Return a share from which on something holds, as a percentage: rounded up, so that it holds there, too.
+
+    Args:
+        value: above 0 and below 1.
+    """
+    exact = Decimal(f"{value:.{EXACT}g}") * 100
+    decimals = max(0, SIGNIFICANT - 1 - exact.adjusted())
+    while (rounded := exact.quantize(Decimal(1).scaleb(-decimals), ROUND_UP)) >= 100:  # noqa: PLR2004
+        decimals += 1  # what is nearly all is not all
+    return f"{rounded:f} %"
+
+
 def one_in(value: float) -> str:
     """Return a rate as `1 in 1,100`, of three significant digits."""
     inverse = 1 / value
@@ -118,12 +136,16 @@ def estimate(one: Estimate, digits: int = 1) -> Figure:
         one: the estimate.
         digits: decimals; 0 rounds to two significant digits, as befits an `about`.
     """
-    high = "any number" if one.high is None else _shown(one.high, digits)
-    text = f"about {_shown(one.value, digits)} (95 % interval {_shown(one.low, digits)} to {high})"
+    low, high = _shown(one.low, digits), "any number" if one.high is None else _shown(one.high, digits)
+    value = _shown(one.value, digits)
+    within = low if low == high else f"{low} to {high}"
+    text = f"{value if value == FEWER else f'about {value}'} (95 % interval {within})"
     return Figure(text=text, value=one.value, low=one.low, high=one.high)
 
 
 def _shown(value: float, digits: int) -> str:
+    if not digits and 0 < value < 1:
+        return FEWER
     if digits or value < 100:  # noqa: PLR2004  (it has no digits to spare)
         return f"{value:,.{digits}f}"
     return f"{round(value, SIGNIFICANT - 1 - math.floor(math.log10(value))):,.0f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,6 @@ from lfr_kernel.governance.record.statements import RECORD, Record, SignedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from lfr_kernel.governance.people.organisation import Organisation
     from lfr_kernel.governance.record.statements import Tally
@@ -119,7 +119,7 @@ def _files(folder: Path, note: Callable[[str], None]) -> list[Path]:
     found: list[Path] = []
     for where, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [one for one in folders if not one.startswith(".")]
-        found += [folder / where / one for one in files if one.lower().endswith(".json") and not one.startswith(".")]
+        found += [Path(where) / one for one in files if one.lower().endswith(".json") and not one.startswith(".")]
     return sorted(found)
 
 

@@ -77,14 +77,15 @@ class ListPart(Struct, frozen=True, kw_only=True):
     """The watchlist, by counts."""
 
     entries: int
-    people: int
+    people: int | None
+    """None, as of the other two: the list was never opened, so that nobody counted."""
     withdrawn: int
     """Entries recalled or expired before the end."""
     categories: Tally
     sources: Tally
     conviction_status: Tally
-    under_18: int
-    vulnerable: int
+    under_18: int | None
+    vulnerable: int | None
     samples: tuple[Sampled, ...]
 
 
@@ -167,6 +168,9 @@ class Counted(Struct, frozen=True, kw_only=True):
     corrections: int = 0
     decision_s: tuple[int, ...] = ()
     """Seconds from an alert to the decision on it, in ascending order."""
+    looked_s: tuple[float, ...] = ()
+    """Seconds, to a tenth, from when whoever's assessment decided first saw the alert to the decision, in ascending
+    order."""
     engagement_min: tuple[float, ...] = ()
     """Minutes that people were held up, in ascending order."""
     powers: Tally = field(default_factory=dict)

@@ -217,6 +217,7 @@ def figures_of(counted: Counted, *, group_ratio: float, calibrations: Sequence[C
         true_per_alert=rate(counted.true, counted.raised),
         dismissed=rate(counted.states.get("dismissed", 0), decided),
         decision_s=spread(counted.decision_s),
+        looked_s=spread(counted.looked_s),
         engagement_min=spread(counted.engagement_min),
         passages_per_person=passages_per_person,
         people=people,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from lfr_kernel.governance.record import codes
-from lfr_kernel.governance.record.errors_in_words import causes, how_often, meaning
+from lfr_kernel.governance.record.errors_in_words import causes, how_often, meanings
 from lfr_kernel.governance.record.groups_in_words import groups
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Section, Tile, Tiles
 from lfr_kernel.governance.record.phrases import (
+    NOTHING,
     count,
     estimate,
     interval,
@@ -59,13 +60,25 @@ def counted_sections(
     )
 
 
-def main_points(counted: Counted, figures: Figures, arrests_in_operation: int | None = None) -> tuple[Block, ...]:
-    """Return the few numbers and the two or three sentences that a page begins with."""
+def main_points(
+    counted: Counted, figures: Figures, arrests_in_operation: int | None = None, *, was_opened: bool = True
+) -> tuple[Block, ...]:
+    """Return the few numbers and the sentences that a page begins with.
+
+    Args:
+        counted: of one deployment, or the sum of several.
+        figures: of the same.
+        arrests_in_operation: all arrests, whatever they came from; None if nobody said.
+        was_opened: whether faces could have passed: of what was never opened nothing is said to have been seen.
+    """
     alerts = f"{one_in(counted.raised / counted.seen)} passages" if counted.raised and counted.seen else ""
     wrong = [
-        f"{per_cent(one.value)} of {what}"
-        for one, what in ((figures.false_per_face, "passages"), (figures.false_per_alert, "alerts"))
-        if one.value is not None
+        f"{_best_to_worst(best, worst)} of {what}"
+        for best, worst, what in (
+            (figures.false_per_face, figures.false_per_face_worst, "passages"),
+            (figures.false_per_alert, figures.false_per_alert_worst, "alerts"),
+        )
+        if best.value is not None
     ]
     arrests = "" if arrests_in_operation is None else f"of {plural(arrests_in_operation, 'arrest')} in the operation"
     tiles = Tiles(
@@ -78,7 +91,13 @@ def main_points(counted: Counted, figures: Figures, arrests_in_operation: int | 
             Tile(label="Arrests from alerts", cell=count(counted.arrests_from_alerts), note=arrests),
         )
     )
-    return (tiles, *(Paragraph(text=text) for text in _sentences(counted, figures)))
+    return (tiles, *(Paragraph(text=text) for text in _sentences(counted, figures) if was_opened))
+
+
+def _best_to_worst(best: Rate, worst: Rate) -> str:
+    """Return a rate, or the two that it lies between while nobody has established of some alerts what they were."""
+    low, high = (NOTHING if one.value is None else per_cent(one.value) for one in (best, worst))
+    return low if best == worst else f"{low.removesuffix(' %')} to {high}"
 
 
 def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:
@@ -88,14 +107,14 @@ def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:
     if not counted.raised:
         yield f"{plural(counted.seen, 'passage')} of faces were seen, and no alert was raised."
         return
-    if not counted.false:
-        yield meaning(figures.false_per_face, "passage")
-    worst = figures.false_per_alert_worst
+    yield from meanings(counted, figures)
+    worst, of_passages = figures.false_per_alert_worst, figures.false_per_face_worst
     if counted.not_established and worst.value is not None:
+        also = "" if of_passages.value is None else f", or {per_cent(of_passages.value)} of all passages,"
         yield (
             f"Of {plural(counted.not_established, 'alert')} nobody established whether it was the right person. In the "
             f"best case none of them was false; in the worst case all were, and {worst.events:,} of {worst.n:,} alerts "
-            f"({per_cent(worst.value)}) were false."
+            f"({per_cent(worst.value)}){also} were false."
         )
     if figures.dismissed.n:
         yield (
@@ -193,8 +212,10 @@ def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
     yield Rows(
         rows=(
             ("Alerts decided on", part(decided, counted.raised)),
-            ("Time to a decision, median", seconds(figures.decision_s.median)),
-            ("Time to a decision, nine of ten within", seconds(figures.decision_s.p90)),
+            ("Time from the alert to the decision, median", seconds(figures.decision_s.median)),
+            ("Time from the alert to the decision, nine of ten within", seconds(figures.decision_s.p90)),
+            ("Time from first seeing it to the decision, median", seconds(figures.looked_s.median)),
+            ("Time from first seeing it to the decision, nine of ten within", seconds(figures.looked_s.p90)),
             ("Dismissed", part(figures.dismissed.events, figures.dismissed.n)),
             ("Share dismissed, 95 % interval", _within(figures.dismissed)),
             ("Alerts that two people assessed differently", part(counted.disagreements, counted.raised)),
@@ -202,8 +223,10 @@ def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
         )
     )
     yield Paragraph(
-        text="How long people take and how often they say no tells whether they decide for themselves. Decisions "
-        "within a second or two, or hardly any dismissals, are a reason to ask."
+        text="The time from the alert counts however long it lay before anybody looked. The time from first seeing it "
+        "is that of the person whose assessment decided: it tells, as does how often people say no, whether they "
+        "decide for themselves. Decisions within a second or two of first seeing it, or hardly any dismissals, are a "
+        "reason to ask."
     )
 
 
@@ -218,7 +241,7 @@ def _engaged(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> I
         return
     yield Rows(
         rows=(
-            ("People engaged", count(spread.n)),
+            ("Engagements", count(spread.n)),
             ("Held up for, median", minutes(spread.median)),
             ("Held up for, nine of ten no longer than", minutes(spread.p90)),
             ("Searched", part(counted.searched, spread.n)),

@@ -8,10 +8,10 @@ from lfr_kernel.governance.record.page import Column, Note, Paragraph, Rows, Sec
 from lfr_kernel.governance.record.phrases import count, duration, moment, similarity, times, word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lfr_kernel.governance.record.page import Block, Cell
-    from lfr_kernel.governance.record.statements import Evidence, Record
+    from lfr_kernel.governance.record.statements import Evidence, Record, ThresholdSpan
 
 __all__ = ["evidence", "suspensions", "thresholds"]
 
@@ -52,6 +52,20 @@ def thresholds(record: Record) -> Iterator[Block]:
             for one in record.thresholds
         ),
     )
+    yield from _summed(record.thresholds)
+
+
+def _summed(spans: Sequence[ThresholdSpan]) -> Iterator[Block]:
+    """Give the time that each threshold was in force in all, where one was more than once."""
+    seconds: dict[float, float] = {}
+    for one in spans:
+        seconds[one.threshold] = seconds.get(one.threshold, 0.0) + one.seconds
+    if len(seconds) < len(spans):
+        yield Table(
+            caption="Each threshold, and how long it was in force in all",
+            columns=(Column(heading="Threshold", is_number=True), Column(heading="Total time", is_number=True)),
+            rows=tuple((similarity(threshold), duration(total)) for threshold, total in sorted(seconds.items())),
+        )
 
 
 def evidence(record: Record) -> Iterator[Block]:

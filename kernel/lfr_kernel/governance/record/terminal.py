@@ -29,9 +29,10 @@ COLUMNS = 80
 BAR = 20
 """Columns of a drawn interval."""
 LABEL = 30
-NARROWEST = 12
-"""Of the labels of a table: a word of most."""
-UNBOUNDED = 1_000
+LONGEST = 16
+"""Of a word in a table: what is longer may be broken."""
+GAP = 2
+"""Between columns."""
 
 
 def render(document: Document) -> str:
@@ -103,17 +104,16 @@ class _Wide(Struct, frozen=True):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.table.caption, "italic")
-        numbers = len(self.table.columns) - 1
-        grids, unbounded = [_grid(self.table)], options.update_width(UNBOUNDED)
+        numbers, parts = len(self.table.columns) - 1, [self.table]
         for many in range(2, numbers + 1):
-            if all(console.measure(one, options=unbounded).minimum <= options.max_width for one in grids):
+            if all(_widths(one, options.max_width) for one in parts):
                 break
             ends = [1 + numbers * part // many for part in range(many + 1)]
-            grids = [_grid(_part(self.table, first, end)) for first, end in pairwise(ends)]
-        for number, grid in enumerate(grids):
+            parts = [_part(self.table, first, end) for first, end in pairwise(ends)]
+        for number, part in enumerate(parts):
             if number:
                 yield Text()
-            yield grid
+            yield _grid(part, _widths(part, options.max_width))
 
 
 def _part(table: Table, first: int, end: int) -> Table:
@@ -126,22 +126,41 @@ def _part(table: Table, first: int, end: int) -> Table:
     )
 
 
-def _least(table: Table) -> int:
-    return min(NARROWEST, max(cell_len(text_of(row[0])) for row in table.rows) if table.rows else 0)
+def _widths(table: Table, room: int) -> list[int]:
+    """Return how wide each column is to be, so that no word of it is broken; nothing where there is no room for that.
+
+    The widest give way first, and figures last.
+    """
+    columns = [
+        [column.heading, *(text_of(row[number]) for row in table.rows)] for number, column in enumerate(table.columns)
+    ]
+    words = [min(LONGEST, max(map(cell_len, " ".join(texts).split()), default=0)) for texts in columns]
+    figures = [
+        max([least, *map(cell_len, texts[1:])]) if column.is_number else least
+        for column, texts, least in zip(table.columns, columns, words, strict=True)
+    ]
+    widths = [max(map(cell_len, texts)) for texts in columns]
+    room -= GAP * (len(columns) - 1) + (GAP + BAR) * bool(table.drawn)
+    for least in (figures, words):
+        while sum(widths) > room:
+            above = [number for number, width in enumerate(widths) if width > least[number]]
+            if not above:
+                break
+            widths[max(above, key=lambda number: widths[number])] -= 1
+    return widths if sum(widths) <= room else []
 
 
-def _grid(table: Table) -> Grid:
+def _grid(table: Table, widths: list[int]) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
     for number, column in enumerate(table.columns):
-        # The first column gives way: what is said of a row must stay legible in a narrow window.
         grid.add_column(
             Text(column.heading),
             justify="right" if column.is_number else "left",
             overflow="fold",
-            min_width=_least(table) if number == 0 else None,
+            width=widths[number] if widths else None,
         )
     if table.drawn:
-        grid.add_column(Text("0 to 100 %"), no_wrap=True)
+        grid.add_column(Text("0 to 100 %"), no_wrap=True, min_width=BAR)
     for number, row in enumerate(table.rows):
         cells = [Text(text_of(cell)) for cell in row]
         grid.add_row(*cells, *([_bar(table.drawn[number])] if table.drawn else []))

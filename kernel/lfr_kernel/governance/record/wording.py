@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from lfr_kernel.governance.alerts.states import UNDECIDED
 from lfr_kernel.governance.record import codes
 from lfr_kernel.governance.record.page import Column, Document, Note, Paragraph, Rows, Section, Table
 from lfr_kernel.governance.record.phrases import NOTHING, count, day, moment, part, plural, tally, times, word
 from lfr_kernel.governance.record.tallies import counted_sections, main_points
 from lfr_kernel.governance.record.technique import evidence, suspensions, thresholds
+from lfr_kernel.governance.standing import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lfr_kernel.governance.record.figures import Figures
     from lfr_kernel.governance.record.page import Block, Cell
-    from lfr_kernel.governance.record.statements import Counted, Record
+    from lfr_kernel.governance.record.statements import Counted, Record, Span
 
 __all__ = ["DRAFT", "counted_sections", "document_of", "rolled_up"]
 
 DRAFT = (
-    "DRAFT: not the final record. The deployment is not closed, or something of it can still change. Every number here "
-    "may be another one tomorrow."
+    "DRAFT: not all of these records are final. Something of them can still change, and every number here may be "
+    "another one tomorrow."
 )
+"""Of several."""
 
 
 def document_of(record: Record, figures: Figures) -> Document:
@@ -50,10 +53,28 @@ def document_of(record: Record, figures: Figures) -> Document:
         subtitle=f"Record of deployment {record.serial} of {record.installation_name}, {record.organisation}{when}",
         mark=record.mark,
         sections=sections,
-        warning="" if record.is_final else DRAFT,
+        warning="" if record.is_final else _draft(record),
         running=f"{record.organisation}, {record.installation_name}, deployment {record.serial}",
         made=record.made,
     )
+
+
+def _draft(record: Record) -> str:
+    """Say why a record is none yet."""
+    raised = record.counted.raised
+    if record.stage != Stage.CLOSED.value:
+        why = "The deployment is not closed yet."
+    elif not raised:
+        why = "The deployment is closed, but nobody has made its record final."
+    else:
+        undecided = sum(record.counted.states.get(state, 0) for state in UNDECIDED) - record.counted.expired_open
+        many = plural(raised, "alert")
+        why = (
+            f"The deployment is closed, but until its {many} {'has' if raised == 1 else 'have'} expired, what was "
+            f"recorded of {'it' if raised == 1 else 'them'} may be corrected, and {max(0, undecided):,} may still be "
+            "decided on."
+        )
+    return f"DRAFT: not the final record. {why} Every number here may be another one tomorrow."
 
 
 def rolled_up(
@@ -85,7 +106,7 @@ def rolled_up(
     arrests = None if None in said or not said else sum(one or 0 for one in said)
     lead: tuple[Block, ...] = (
         *(Note(text=note, is_warning=True) for note in notes),
-        *main_points(counted, figures, arrests),
+        *main_points(counted, figures, arrests, was_opened=any(one.opened for one in rows)),
         Paragraph(
             text=f"{plural(len(rows), 'deployment')} added up. Abandoned, failed and empty ones are among them: each "
             f"has its number and its record. People were counted by hand during "
@@ -163,7 +184,7 @@ def _ending(record: Record) -> str:
 def _in_short(record: Record, figures: Figures) -> Iterator[Block]:
     if record.opened is None:
         yield Note(text="This deployment was never opened: no camera was looked at, and nobody was searched for.")
-    yield from main_points(record.counted, figures, record.arrests_in_operation)
+    yield from main_points(record.counted, figures, record.arrests_in_operation, was_opened=record.opened is not None)
     if record.suspensions:
         yield Note(
             text=f"Alerts were suspended {times(len(record.suspensions))} by the rule that stops a system "
@@ -219,25 +240,28 @@ def _times(record: Record) -> Iterator[Block]:
         caption="When cameras were looked at",
         columns=(Column(heading="From"), Column(heading="To"), Column(heading="How it ended")),
         rows=tuple(
-            (
-                moment(span.starts),
-                moment(span.ends) if span.ends else "nothing says, as after a loss of power",
-                word(span.why, codes.WHYS) if span.why else NOTHING,
-            )
+            (moment(span.starts), _until(record, span), word(span.why, codes.WHYS) if span.why else NOTHING)
             for span in record.captured
         ),
     )
+
+
+def _until(record: Record, span: Span) -> str:
+    if span.ends is not None:
+        return moment(span.ends)
+    is_running = record.stage == Stage.OPEN.value and span is record.captured[-1] and not span.why
+    return "still running" if is_running else "not known"
 
 
 def _list(record: Record) -> Iterator[Block]:
     listed = record.watchlist
     yield Rows(
         rows=(
-            ("People on the watchlist", count(listed.people)),
+            ("People on the watchlist", _people(listed.people)),
             ("Photographs", count(listed.entries)),
             ("Recalled or expired before the end", part(listed.withdrawn, listed.entries)),
-            ("Photographs of under-18s", part(listed.under_18, listed.entries)),
-            ("Photographs of vulnerable people", part(listed.vulnerable, listed.entries)),
+            ("Photographs of under-18s", _people(listed.under_18, listed.entries)),
+            ("Photographs of vulnerable people", _people(listed.vulnerable, listed.entries)),
         )
     )
     for caption, heading, counts, names in (
@@ -257,6 +281,12 @@ def _list(record: Record) -> Iterator[Block]:
             lambda code: word(code, codes.FINDINGS),
             sample.n,
         )
+
+
+def _people(number: int | None, of: int | None = None) -> Cell:
+    if number is None:
+        return "not counted: the list was never opened"
+    return count(number) if of is None else part(number, of)
 
 
 def _calibrated(record: Record) -> Iterator[Section]:
