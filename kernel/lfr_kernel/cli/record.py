@@ -13,6 +13,7 @@ from lfr_kernel.cli.asking import FILE, as_option, opened_vault, vault_option
 from lfr_kernel.cli.paging import expect_place, put, put_document
 from lfr_kernel.cli.printing import printable
 from lfr_kernel.cli.rollup import rollup
+from lfr_kernel.governance.errors import SignatureError
 from lfr_kernel.governance.keys.signing import sign, verify
 from lfr_kernel.governance.people.organisation import read_organisation
 from lfr_kernel.governance.people.sessions import open_session
@@ -102,15 +103,25 @@ def _figures(made: Record) -> Any:
 @record.command("verify", short_help="Verify signed records with the organisation's public key.")
 @click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
 @click.option("--root", type=FILE, required=True, help="organisation.pub: whose records these are.")
-def verify_files(files: tuple[Path, ...], root: Path) -> None:
-    """Verify each FILE, and say which deployment it is of. Needs no vault. Exit code 2: one does not verify."""
+@click.pass_context
+def verify_files(ctx: click.Context, files: tuple[Path, ...], root: Path) -> None:
+    """Verify each FILE, and say which deployment it is of. Needs no vault. Exit code 2: one of them does not verify."""
     organisation = read_organisation(root)
     console = Console(highlight=False)
+    is_wrong = False
     for file in files:
-        made, digest = read_record(file, organisation)
+        try:
+            made, digest = read_record(file, organisation)
+        except SignatureError as error:
+            is_wrong = True
+            console.print(
+                Text.assemble((printable(str(file)), "bold"), printable(f": {error}"), ("  NOT VERIFIED", "bold red"))
+            )
+            continue
         state = "final" if made.is_final else "a draft"
         text = f": deployment {made.serial} of {made.installation_name}, {made.organisation}, {state}, SHA-256 {digest}"
         console.print(Text.assemble((printable(str(file)), "bold"), printable(text), ("  verified", "green")))
+    ctx.exit(2 if is_wrong else 0)
 
 
 @record.command(short_help="Say how many people were counted by hand.")

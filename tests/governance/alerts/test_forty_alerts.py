@@ -278,6 +278,18 @@ def test_the_signed_file_is_verified_with_the_organisations_key(story: Story) ->
     assert said.count(" verified") == said.count(", final, ") == 5
 
 
+def test_each_file_that_does_not_verify_is_named_and_the_others_are_verified_all_the_same(
+    story: Story, tmp_path: Path
+) -> None:
+    good, bad = story.folder / "records" / "1.json", tmp_path / "bad.json"
+    bad.write_bytes(good.read_bytes()[:-40])
+    found = call("record", "verify", bad, good, "--root", story.folder / "organisation.pub")
+    assert found.code == 2
+    said = flat(found.out)
+    assert said.index("bad.json: expected a signed record (JSON)") < said.index("NOT VERIFIED") < said.index("1.json")
+    assert said.endswith(" verified")
+
+
 # Rolled up
 
 
