@@ -344,5 +344,5 @@ class AlertMachine(Weeks, RuleBasedStateMachine):
             self.clear()
 
 
-AlertMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+AlertMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestAlerts = AlertMachine.TestCase
