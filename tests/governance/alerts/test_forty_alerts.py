@@ -241,7 +241,7 @@ def as_file(story: Story, kind: str, serial: int = 1) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("kind", "tag"), [("markdown", r"[|]"), ("html", r"</?d[dt]>")])
+@pytest.mark.parametrize(("kind", "tag"), [("md", r"[|]"), ("html", r"</?d[dt]>")])
 def test_a_page_has_the_key_figures_beside_what_they_are_of(story: Story, kind: str, tag: str) -> None:
     cells = [flat(one) for one in re.split(tag, as_file(story, kind).read_text(encoding="utf-8")) if one.strip()]
     for label, figure in KEY_FIGURES.items():
@@ -335,7 +335,7 @@ def summed(all_: list[Counted]) -> Counted:
     return Counted(**found)
 
 
-@pytest.mark.parametrize("kind", ["text", "markdown", "html", "csv", "pdf"])
+@pytest.mark.parametrize("kind", ["text", "md", "html", "csv", "pdf"])
 def test_a_roll_up_comes_in_every_format(story: Story, tmp_path: Path, kind: str) -> None:
     out = tmp_path / "all"
     assert rollup(story, story.folder / "records", "--format", kind, "--out", out).code == 0

@@ -101,7 +101,7 @@ def read(kind: str, content: bytes) -> str:
     text = content.decode()
     if kind == "html":
         return Read(text).text
-    if kind == "markdown":
+    if kind == "md":
         page = MarkdownIt("commonmark").enable("table").render(text)
         return Read(page).text
     return text
@@ -204,7 +204,7 @@ def test_html_tables_have_captions_and_scopes() -> None:
 
 
 def test_markdown_has_no_markup_but_its_own() -> None:
-    tokens = MarkdownIt("gfm-like").parse(FORMATS["markdown"](document(samples.hostile())).decode())
+    tokens = MarkdownIt("gfm-like").parse(FORMATS["md"](document(samples.hostile())).decode())
     inline = [child.type for token in tokens for child in token.children or ()]
     kinds = {token.type for token in tokens} | set(inline)
     assert not kinds & {
@@ -225,7 +225,7 @@ def test_markdown_has_no_markup_but_its_own() -> None:
 )
 def test_markdown_lines_stay_lines(text: str) -> None:
     shown = Document(title="t", subtitle=text, mark="", sections=(Section(title="s", blocks=(Paragraph(text=text),)),))
-    page = MarkdownIt("commonmark").enable("table").render(FORMATS["markdown"](shown).decode())
+    page = MarkdownIt("commonmark").enable("table").render(FORMATS["md"](shown).decode())
     assert page.count("<p>") == 2
     assert squeezed(text) in squeezed(Read(page).text)
     assert not set(Read(page).tags) - {"h1", "h2", "p"}
@@ -380,5 +380,5 @@ def test_templates_lie_in_the_package() -> None:
 
 
 def test_formats_are_known_by_name() -> None:
-    assert list(FORMATS) == ["text", "markdown", "html", "pdf", "csv"]
+    assert list(FORMATS) == ["text", "md", "html", "pdf", "csv"]
     assert set(FORMATS) > BINARY

@@ -118,7 +118,7 @@ def test_whoever_has_the_record_reads_and_adds_it_after_that(
     (tmp_path / "records").mkdir()
     file = tmp_path / "records" / "1.json"
     at_vault = ("--vault", over.site.vault.folder)
-    shown = lfr("record", 1, *at_vault, "--format", "markdown")
+    shown = lfr("record", 1, *at_vault, "--format", "md")
     assert (shown.code, shown.err) == (0, "")
     assert "To find people wanted by the courts" in shown.out
     assert names_of_texts(over) == []

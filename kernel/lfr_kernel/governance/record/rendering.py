@@ -22,7 +22,7 @@ def _encoded(render: Callable[[Document], str]) -> Callable[[Document], bytes]:
 FORMATS: Mapping[str, Callable[[Document], bytes]] = MappingProxyType(
     {
         "text": _encoded(terminal.render),
-        "markdown": _encoded(markdown.render),
+        "md": _encoded(markdown.render),
         "html": _encoded(webpage.render),
         "pdf": pdf.render,
         "csv": _encoded(spreadsheet.render),
