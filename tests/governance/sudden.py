@@ -31,6 +31,7 @@ import msgspec
 
 from governance import outing
 from governance.canaries import found_below, text
+from governance.deaths import try_each
 from lfr_kernel import pipeline
 from lfr_kernel.cli import main as run_command
 from lfr_kernel.governance.audit import database, opening
@@ -384,7 +385,7 @@ def _count(stretch: Callable[[], object], folder: Path) -> int:
 
 
 def main(folder: Path, deaths: int, seeds: Sequence[int]) -> None:
-    """Print, for each seed below `deaths`, what was found after its death."""
+    """Write down, for each seed below `deaths`, what was found after its death."""
     os.umask(0o077)
     sealing.SCRYPT_N = 2**4  # type: ignore[misc]
     pipeline.Warden = QuickWarden  # type: ignore[misc,attr-defined]
@@ -397,16 +398,7 @@ def main(folder: Path, deaths: int, seeds: Sequence[int]) -> None:
         counts = [
             _count(act, shutil.copytree(folder / begin, folder / f"{begin}, counted")) for begin, act in STRETCHES
         ]
-        left, running = list(reversed(seeds)), 0
-        while left or running:
-            if left and running < AT_ONCE:
-                running += 1
-                _start(left.pop(), deaths, counts, folder)
-                continue
-            os.wait()
-            running -= 1
-        results = {seed: json.loads((folder / f"{seed}.json").read_bytes()) for seed in seeds}
-    sys.stdout.write(json.dumps(results))
+        try_each(seeds, partial(kill, deaths=deaths, counts=counts, folder=folder), folder, at_once=AT_ONCE)
 
 
 def _copied(before: Path, name: str, act: Callable[[], object], *, last: str) -> None:
@@ -420,18 +412,6 @@ def _copied(before: Path, name: str, act: Callable[[], object], *, last: str) ->
 def _die_before_the_wipe() -> None:
     pipeline.Warden = DeadlyWarden  # type: ignore[misc,attr-defined]
     deploy()
-
-
-def _start(seed: int, deaths: int, counts: Sequence[int], folder: Path) -> None:
-    """Begin with one death in a process of its own."""
-    if os.fork():
-        return
-    try:
-        found = kill(seed, deaths, counts, folder)
-    except BaseException:  # noqa: BLE001  (the test shows it)
-        found = {"problems": [traceback.format_exc()]}
-    (folder / f"{seed}.json").write_text(json.dumps(found), encoding="utf-8")
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,19 @@ Each seed draws one point from its hundredth of all that a dry run writes; `kill
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from governance.deaths import KILLED, found_after
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCRIPT = Path(__file__).with_name("killing.py")
-TESTS = SCRIPT.parent.parent.parent
 DEATHS = 100
-PATIENCE_S = 300
-KILLED = -9
 ACTS = 45
 """Acknowledged in a whole shift: seven alerts, what became of each at two sinks, and what people did."""
 
@@ -34,21 +30,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str, Any]]:
     """What was found after each death that was asked for, by seed."""
-    wanted = [item.callspec.params for item in request.session.items if isinstance(item, pytest.Function)
-              and item.module is request.module and hasattr(item, "callspec")]  # fmt: skip
-    seeds = sorted({params["seed"] for params in wanted})
-    folder = tmp_path_factory.mktemp("shift")
-    ended = subprocess.run(  # noqa: S603  (our own script)
-        [sys.executable, SCRIPT, folder, *map(str, (DEATHS, *seeds))],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    results: dict[str, dict[str, Any]] = json.loads((folder / "results.json").read_bytes())
-    return results
+    return found_after(request, SCRIPT, DEATHS, tmp_path_factory.mktemp("shift"))
 
 
 @pytest.mark.parametrize("seed", range(DEATHS))
