@@ -16,12 +16,15 @@ import signal
 import sys
 import traceback
 from collections import Counter
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
 from governance.alerts.shift import ACKNOWLEDGED, ALERTS, HOOK, PIXELS, REFUSED, SINKS, Hook, Shift
+from governance.deaths import try_each
 from governance.sudden import Death
 from lfr_kernel.governance.alerts.statements import Closed
 from lfr_kernel.governance.alerts.states import case_of
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.alerts.store import Kept
 
 AT_ONCE = 2
-RESULTS = "results.json"
 PATIENCE_S = 30
 STEPS = {"alert_viewed", "assessment_committed", "alert_assessed", "alert_engaged", "alert_closed"}
 """The acts that are a step of deciding."""
@@ -154,8 +156,8 @@ class Examined:
         turns = [one["act"] for one in self._acts("alerts_suspended", "alerts_resumed")]
         if deployment.false != false or (false >= 2) != bool(turns):
             yield f"{deployment.false} false alerts by the register, {false} by what people signed; {turns}"
-        if deployment.is_suspended != (turns[-1:] == ["alerts_suspended"]):
-            yield f"suspended: {deployment.is_suspended}, though {turns}"
+        if any(one == other for one, other in pairwise(turns)):
+            yield f"suspended or resumed twice over: {turns}"
 
     def _half_delivered(self) -> Iterator[str]:
         rows = {(alert, sink): state for state, sink, alert in self._settled()}
@@ -272,28 +274,7 @@ def main(folder: Path, deaths: int, seeds: Sequence[int]) -> None:
     if code := _forked(counted, None):
         raise AssertionError(f"nobody was to die, and it ended with {code}")
     count = int((counted / "count").read_text(encoding="utf-8"))
-    left, running = list(reversed(seeds)), 0
-    while left or running:
-        if left and running < AT_ONCE:
-            running += 1
-            _start(left.pop(), deaths, count, folder)
-            continue
-        os.wait()
-        running -= 1
-    results = {seed: json.loads((folder / f"{seed}.json").read_bytes()) for seed in seeds}
-    (folder / RESULTS).write_text(json.dumps(results), encoding="utf-8")
-
-
-def _start(seed: int, deaths: int, count: int, folder: Path) -> None:
-    """Begin with one death in a process of its own."""
-    if os.fork():
-        return
-    try:
-        found = kill(seed, deaths, count, folder)
-    except BaseException:  # noqa: BLE001  (the test shows it)
-        found = {"problems": [traceback.format_exc()]}
-    (folder / f"{seed}.json").write_text(json.dumps(found), encoding="utf-8")
-    os._exit(0)
+    try_each(seeds, partial(kill, deaths=deaths, count=count, folder=folder), folder, at_once=AT_ONCE)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from governance.vaults import SECOND_NS
 from lfr_kernel.governance.alerts.statements import Closed, Described, Engaged
 from lfr_kernel.governance.alerts.states import Case, State, case_of
 from lfr_kernel.governance.alerts.steps import assess, close, engage, look
-from lfr_kernel.governance.alerts.store import find, steps_of
+from lfr_kernel.governance.alerts.store import find, is_suspended, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Force, Grounds, Known, Outcome, Proof, Reason, Truth, Verdict
 from lfr_kernel.testing import InlineLane
 from lfr_kernel.testing.fakes import an_alert
@@ -66,6 +66,11 @@ class Duty:
     def serial(self) -> int:
         assert self.governed.deployment is not None
         return self.governed.deployment.serial
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the stop rule lets no alert out, as another process sees it."""
+        return is_suspended(self.site.vault.database, self.serial)
 
     def alert(self, **changes: Any) -> Alert:
         """An alert as the desk makes one now, of a face that was captured a second ago."""

@@ -24,7 +24,7 @@ from lfr_kernel.governance.alerts.custody import buckets
 from lfr_kernel.governance.alerts.statements import Assessed
 from lfr_kernel.governance.alerts.states import case_of
 from lfr_kernel.governance.alerts.steps import assess, close, engage, look, resume
-from lfr_kernel.governance.alerts.store import listed, steps_of
+from lfr_kernel.governance.alerts.store import is_suspended, listed, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Force as Used
 from lfr_kernel.governance.alerts.vocabulary import Reason, Truth, Verdict
 from lfr_kernel.governance.audit.chain import is_signed
@@ -323,7 +323,7 @@ class AlertMachine(Weeks, RuleBasedStateMachine):
             assert raised[serial] == len(alerts)
             deployment = self.site.deployment(serial)
             assert deployment.false == self.falsely(serial)
-            assert deployment.is_suspended == (serial in self.suspended)
+            assert is_suspended(self.site.vault.database, serial) == (serial in self.suspended)
             expected = msgspec.convert({"seen": deployment.seen, **counted(alerts)}, Counted)
             assert self.record(serial).counted == expected
 

@@ -342,13 +342,13 @@ def test_suspended_alerts_are_let_out_by_whoever_may(
     alert = duty.plant()
     duty.assess(alert, Verdict.DISMISS)
     duty.close(alert, DISMISSED_WRONG)
-    assert duty.site.deployment().is_suspended
+    assert duty.is_suspended
     assert "alerts_resumed" in terminal.refused("resume", 1, *why, by="dee")
     assert "Missing option '--reason'" in terminal.refused("resume", 1, by="eva")
     assert "there is no deployment 7: expected a number from 1 to 1" in terminal.refused("resume", 7, *why, by="eva")
-    assert duty.site.deployment().is_suspended
+    assert duty.is_suspended
     assert terminal.ok("resume", 1, *why, by="eva") == "alerts of deployment 1 are let out again\n"
-    assert not duty.site.deployment().is_suspended
+    assert not duty.is_suspended
     (act,) = duty.site.acts("alerts_resumed")
     assert (act["by"], act["reason"]) == ("person eva", "evidence-reviewed")
     assert "light" not in json.dumps(act)

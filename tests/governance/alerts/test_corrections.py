@@ -84,9 +84,9 @@ def test_a_false_alert_that_was_none_counts_no_more_against_the_deployment(open_
     duty.close(first, TRUE_AFTER_ALL, is_correction=True)
     assert duty.site.deployment().false == 0
     duty.close(second, DISMISSED_WRONG)
-    assert not duty.site.deployment().is_suspended
+    assert not duty.is_suspended
     duty.close(third, DISMISSED_WRONG)
-    assert duty.site.deployment().is_suspended
+    assert duty.is_suspended
 
 
 def test_a_correction_that_leaves_it_false_is_no_further_false_alert(open_duty: OpenDuty) -> None:
@@ -96,7 +96,7 @@ def test_a_correction_that_leaves_it_false_is_no_further_false_alert(open_duty: 
     duty.close(alert, DISMISSED_WRONG)
     duty.close(alert, structs.replace(DISMISSED_WRONG, text="by another document"), is_correction=True)
     assert duty.site.deployment().false == 1
-    assert not duty.site.deployment().is_suspended
+    assert not duty.is_suspended
 
 
 def test_a_false_alert_less_does_not_suspend_again_what_somebody_let_out(open_duty: OpenDuty) -> None:
@@ -108,7 +108,7 @@ def test_a_false_alert_less_does_not_suspend_again_what_somebody_let_out(open_du
         duty.close(alert, DISMISSED_WRONG)
     resume(duty.site.vault, duty.site.signers["eva"], duty.serial, reason="checked", text=None)
     duty.close(alerts[0], TRUE_AFTER_ALL, is_correction=True)
-    assert (duty.site.deployment().false, duty.site.deployment().is_suspended) == (2, False)
+    assert (duty.site.deployment().false, duty.is_suspended) == (2, False)
     duty.close(alerts[3], DISMISSED_WRONG)
-    assert duty.site.deployment().is_suspended
+    assert duty.is_suspended
     assert [one["facts"]["false"] for one in duty.site.acts("alerts_suspended")] == [2, 3]

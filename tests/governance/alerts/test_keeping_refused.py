@@ -38,7 +38,7 @@ def test_alerts_stay_suspended_though_somebody_has_changed_the_register(open_dut
     duty.assess(alert, Verdict.DISMISS)
     duty.close(alert, DISMISSED_WRONG)
     with duty.site.vault.database.transaction() as transaction:
-        save(transaction, structs.replace(duty.site.deployment(), is_suspended=False))
+        save(transaction, structs.replace(duty.site.deployment(), false=0))
     assert not duty.keep(duty.alert())
     assert duty.governed.look(NOTHING_SEEN).is_suspended
 

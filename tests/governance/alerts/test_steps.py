@@ -36,7 +36,7 @@ def test_so_many_false_alerts_suspend_alerts_until_somebody_lets_them_out_again(
     for alert in alerts[:2]:
         duty.assess(alert, Verdict.DISMISS)
         duty.close(alert, DISMISSED_WRONG)
-    assert duty.site.deployment().is_suspended
+    assert duty.is_suspended
     assert not duty.keep(duty.alert())
 
 

@@ -66,9 +66,9 @@ def look(vault: Vault, alert: str, by: SessionSigner, *, reason: Reason, with_pi
     """
     with vault.database.transaction() as transaction:
         desk = _Desk(vault, transaction, find(vault.database, alert), by)
+        pictures = pictures_of(vault, desk.kept)
         if Role.OPERATOR in by.member.roles:
-            pictures = pictures_of(vault, desk.kept) if with_pictures else None
-            is_whole = pictures is not None and pictures.listed is not None
+            is_whole = with_pictures and pictures is not None and pictures.listed is not None
             desk.take("alert_viewed", Looked(pictures=is_whole), reason=reason)
         else:
             desk.vault.act(
@@ -85,7 +85,7 @@ def look(vault: Vault, alert: str, by: SessionSigner, *, reason: Reason, with_pi
     return Opened(
         kept=found,
         proposal=proposal_of(vault, found),
-        pictures=pictures_of(vault, found),
+        pictures=pictures,
         case=case_of(steps, handling),
         steps=steps,
         handling=handling,
@@ -169,7 +169,6 @@ def resume(vault: Vault, by: SessionSigner, serial: int, *, reason: str, text: s
         deployment = find_deployment(vault.database, serial)
         if not is_suspended(vault.database, serial):
             raise RefusedError(f"the alerts of deployment {serial} are not suspended: there is nothing to resume")
-        save(transaction, structs.replace(deployment, is_suspended=False))
         facts = {"deployment": serial, "false": deployment.false, "seen": deployment.seen}
         vault.act(transaction, "alerts_resumed", by=by, facts=facts, reason=reason, text=text, deployment=serial)
 
@@ -265,12 +264,7 @@ def _count_false(vault: Vault, transaction: Transaction, deployment: Deployment,
     """Write down how many alerts were false so far, and suspend alerts where the stop rule says so."""
     handling = deployment.authorisation.handling
     is_too_many = false >= handling.stop_min_false and false > handling.stop_false_per_face * deployment.seen
-    is_held = is_suspended(vault.database, deployment.serial)
-    is_news = is_too_many and false > deployment.false and not is_held
-    save(
-        transaction,
-        structs.replace(deployment, false=false, is_suspended=is_held or is_news),
-    )
-    if is_news:
+    save(transaction, structs.replace(deployment, false=false))
+    if is_too_many and false > deployment.false and not is_suspended(vault.database, deployment.serial):
         facts = {"deployment": deployment.serial, "false": false, "seen": deployment.seen}
         vault.act(transaction, "alerts_suspended", by=vault.signer, facts=facts)

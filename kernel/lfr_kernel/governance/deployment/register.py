@@ -78,8 +78,6 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """Passages of which nothing could be searched, by reason."""
     false: int = 0
     """Alerts of which somebody established that they were false."""
-    is_suspended: bool = False
-    """Whether the stop rule lets no alert out."""
     source: str = ""
     """Where the sealed list lay from which the working copy was made."""
     steps: tuple[tuple[str, str], ...] = ()
