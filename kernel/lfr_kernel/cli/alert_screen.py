@@ -176,9 +176,12 @@ def _facts(opened: Opened) -> Table:
         row("entry", "withdrawn since: recalled, or expired", "bold red")
     else:
         row("may be", about.person, "bold")
-        row("why listed", f"{titles.get(about.category, about.category)}: {about.reason}")
+        row("why listed", f"{titles.categories.get(about.category, about.category)}: {about.reason}")
         age = (alert.captured_at_ns // NS_S) - int(_midnight(about.taken.isoformat()))
-        row("photograph", f"taken {about.taken}, {age // 86_400} days before; {titles.get(about.source, about.source)}")
+        row(
+            "photograph",
+            f"taken {about.taken}, {age // 86_400} days before; {titles.sources.get(about.source, about.source)}",
+        )
         if about.under_18 or about.vulnerable:
             row("take care", " and ".join(_flags(about.under_18, about.vulnerable)), "bold red")
         row("what to do", about.response)

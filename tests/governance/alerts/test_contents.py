@@ -11,9 +11,10 @@ from msgspec import structs
 from governance.alerts.support import DISMISSED_WRONG, ENGAGED, GONE, NOT_RECORDED, RIGHT, WRONG
 from governance.deployment.support import pack_with
 from lfr_kernel.governance.alerts.contents import verify_closed, verify_engaged
-from lfr_kernel.governance.alerts.handling import handling_of
+from lfr_kernel.governance.alerts.handling import Titles, handling_of
 from lfr_kernel.governance.alerts.statements import Closed, Described, Engaged
 from lfr_kernel.governance.alerts.vocabulary import Cause, Grounds, Known, Outcome, Proof, Truth
+from lfr_kernel.governance.rules import load_pack
 
 HANDLING = handling_of(pack_with().pack.rules)
 SEEN = Known.OBSERVED_IN_PERSON
@@ -30,7 +31,7 @@ def test_what_fits_together_is_taken(body: Closed) -> None:
 
 
 def test_a_power_is_one_of_the_pack() -> None:
-    for power in HANDLING.powers:
+    for power in HANDLING.titles.powers:
         assert list(verify_engaged(structs.replace(ENGAGED, power=power), HANDLING)) == []
     (problem,) = verify_engaged(structs.replace(ENGAGED, power="pace-42"), HANDLING)
     assert "power: expected one of" in problem
@@ -115,7 +116,7 @@ def test_each_is_a_word_of_its_own_list(name: str, good: str, bad: str) -> None:
 
 
 def test_groups_are_those_that_the_pack_fixed() -> None:
-    ours = structs.replace(HANDLING, ethnic_groups={"north": "Northerners"})
+    ours = structs.replace(HANDLING, titles=Titles(ethnic_groups={"north": "Northerners"}))
     body = structs.replace(WRONG, ethnicity=Described(value="north", known=SEEN, by="PC 1"))
     assert list(verify_closed(body, ours)) == []
     assert len(list(verify_closed(body, HANDLING))) == 1
@@ -149,3 +150,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         age=Described(value="old", known=SEEN, by=""),
     )
     assert len(problems) == 6
+
+
+def test_a_code_means_what_its_own_list_says_it_does() -> None:
+    titles = handling_of(load_pack("demo").pack.rules).titles
+    assert titles.categories["volunteer"] == "Takes part in the demonstration and has agreed to it"
+    assert titles.sources["volunteer"] == "Given by the person for the demonstration"

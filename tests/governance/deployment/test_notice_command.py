@@ -103,9 +103,8 @@ def test_what_it_refuses(office: Office) -> None:
     )
 
 
-def test_the_words_are_those_of_the_pack_that_was_signed(office: Office) -> None:
+def test_what_was_signed_needs_no_word_of_anybody_else(office: Office) -> None:
     office.sign()
-    other = office.profile.with_name("other.toml")
-    other.write_text(office.profile.read_text(encoding="utf-8").replace('pack = "demo"', 'pack = "uk-met"'), "utf-8")
-    refused = office.refused("notice", "--deployment", 1, *office.at_vault, "--profile", other)
-    assert f"deployment 1 runs under pack demo, SHA-256 {PACK.digest}" in refused
+    for given in (("--profile", office.profile), ("--organisation", "Somebody else")):
+        refused = office.refused("notice", "--deployment", 1, *office.at_vault, *given)
+        assert "expected no --organisation or --profile with --deployment" in refused

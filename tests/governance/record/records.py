@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from governance.vaults import NOON
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.deployment.statements import Head
 from lfr_kernel.governance.keys.signing import KeySigner, sign
 from lfr_kernel.governance.people.organisation import PUBLIC_FILE, Root
@@ -79,7 +80,7 @@ class Van:
             pack_digest=hashlib.sha256(b"strict").hexdigest(),
             mark="",
             group_ratio=2.0,
-            titles={"black": "Black", "asian": "Asian", "white": "White"},
+            titles=Titles(ethnic_groups={"black": "Black", "asian": "Asian", "white": "White"}),
             grounds=GROUNDS,
             stage="wiped",
             ending="completed",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 from scipy.stats import beta, binom, binomtest
 
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.deployment.statements import Head
 from lfr_kernel.governance.record.figures import Estimate, Figures, FootfallTest, GroupFigure, Rate, Spread
 from lfr_kernel.governance.record.statements import (
@@ -173,18 +174,26 @@ RECORD = Record(
     pack_digest="c3" * 32,
     mark="",
     group_ratio=2,
-    titles={
-        "wanted-court": "Wanted by the courts",
-        "missing-at-risk": "Missing and at increased risk of harm",
-        "custody": "Custody image, lawfully held",
-        "missing-report": "Given to the police with the report of a missing person",
-        "none": "No power: a conversation, or a check on somebody's welfare",
-        "warrant": "Arrest under the warrant of a court",
-        "pace-24": "Arrest without warrant, Police and Criminal Evidence Act 1984 s.24",
-        "asian": "Asian or Asian British",
-        "black": "Black, Black British, Caribbean or African",
-        "white": "White",
-    },
+    titles=Titles(
+        categories={
+            "wanted-court": "Wanted by the courts",
+            "missing-at-risk": "Missing and at increased risk of harm",
+        },
+        sources={
+            "custody": "Custody image, lawfully held",
+            "missing-report": "Given to the police with the report of a missing person",
+        },
+        powers={
+            "none": "No power: a conversation, or a check on somebody's welfare",
+            "warrant": "Arrest under the warrant of a court",
+            "pace-24": "Arrest without warrant, Police and Criminal Evidence Act 1984 s.24",
+        },
+        ethnic_groups={
+            "asian": "Asian or Asian British",
+            "black": "Black, Black British, Caribbean or African",
+            "white": "White",
+        },
+    ),
     grounds=Grounds(
         id="EX/2030-014",
         purpose="To find people wanted by the courts who are likely to pass the station on market day",
@@ -310,7 +319,7 @@ def hostile(text: str = HOSTILE) -> Record:
         organisation=text,
         installation_name=text,
         mark=text,
-        titles=dict.fromkeys(RECORD.titles, text),
+        titles=Titles(**{name: dict.fromkeys(codes, text) for name, codes in structs.asdict(RECORD.titles).items()}),
         why=text,
         grounds=structs.replace(
             RECORD.grounds, **{**grounds, "categories": (text,), "cameras": (text,), "missing": (text,)}

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from msgspec import structs
 
 from governance.record import samples
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.record import pdf, spreadsheet, terminal
 from lfr_kernel.governance.record.page import (
     Column,
@@ -264,10 +265,12 @@ def test_on_80_columns_no_drawn_interval_is_cut_and_no_word_of_a_heading_is_brok
 
 
 def test_the_longest_group_has_its_whole_interval_and_its_words() -> None:
-    titles = {
-        "black": "Black, Black British, Caribbean or African",
-        "white": "English, Welsh, Scottish, Northern Irish",
-    }
+    titles = Titles(
+        ethnic_groups={
+            "black": "Black, Black British, Caribbean or African",
+            "white": "English, Welsh, Scottish, Northern Irish",
+        }
+    )
     counted = structs.replace(samples.BUSY, false_by_ethnicity={"black": 5, "white": 3})
     text = terminal.render(document(structs.replace(samples.RECORD, titles=titles, counted=counted)))
     shares = text[text.index("False alerts by recorded ethnicity") : text.index("Exact tests by ethnicity")]

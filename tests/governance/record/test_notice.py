@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.authority import Authority
 
 RULES = load_pack("uk-met").pack.rules
-TITLES = {one.code: one.title for one in RULES.categories} | {one.code: one.title for one in RULES.legal_bases}
 HANDLING = handling_of(RULES)
 AUTHORITY = load_authority(Path(__file__).parents[3] / "docs" / "authority.toml").authority
 
@@ -36,7 +35,7 @@ def hostile() -> Authority:
 
 
 def test_a_notice_says_who_where_when_why_and_where_to_complain() -> None:
-    page = notice_of(AUTHORITY, "Example Police", titles=TITLES, handling=HANDLING, serial=14)
+    page = notice_of(AUTHORITY, "Example Police", handling=HANDLING, serial=14)
     text = " ".join(terminal.render(page).split())
     for said in (
         "Who Example Police",
@@ -58,7 +57,7 @@ def test_a_notice_says_who_where_when_why_and_where_to_complain() -> None:
 
 def test_a_notice_says_what_is_missing() -> None:
     authority = structs.replace(AUTHORITY, references=References(impact_assessment="DPIA 1"))
-    text = " ".join(terminal.render(notice_of(authority, "x", titles={}, handling=None)).split())
+    text = " ".join(terminal.render(notice_of(authority, "x", handling=None)).split())
     assert "nothing here says how long alerts are kept" in text
     assert "The authority refers to no equality assessment, community assessment, appropriate policy" in text
 
@@ -66,7 +65,7 @@ def test_a_notice_says_what_is_missing() -> None:
 def test_a_notice_of_two_assessors_and_an_assembly_says_so() -> None:
     two = structs.replace(HANDLING, assessors=2)
     authority = structs.replace(AUTHORITY, is_assembly=True, higher_authority="C. Chief, assistant commissioner")
-    text = terminal.render(notice_of(authority, "x", titles=TITLES, handling=two))
+    text = terminal.render(notice_of(authority, "x", handling=two))
     assert "Two people compare" in text
     assert "public assembly" in text
     assert "C. Chief" in text
@@ -74,9 +73,7 @@ def test_a_notice_of_two_assessors_and_an_assembly_says_so() -> None:
 
 def test_an_extension_is_in_the_notice_and_on_the_sign() -> None:
     later = AUTHORITY.ends + dt.timedelta(hours=2)
-    assert "18:00 (UTC+01:00)" in terminal.render(
-        notice_of(AUTHORITY, "x", titles=TITLES, handling=HANDLING, ends=later)
-    )
+    assert "18:00 (UTC+01:00)" in terminal.render(notice_of(AUTHORITY, "x", handling=HANDLING, ends=later))
     assert sign_of(AUTHORITY, "x", ends=later).when == "Saturday 4 May 2030, 10:00 to 18:00 (UTC+01:00)"
 
 
@@ -88,7 +85,7 @@ def test_a_sign_over_midnight_names_both_days() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_hostile_notice_comes_in_every_format(kind: str) -> None:
-    page = notice_of(hostile(), samples.HOSTILE, titles={}, handling=HANDLING, mark=samples.HOSTILE)
+    page = notice_of(hostile(), samples.HOSTILE, handling=structs.replace(HANDLING, mark=samples.HOSTILE))
     content = FORMATS[kind](page)
     assert content == FORMATS[kind](page)
     if kind == "html":

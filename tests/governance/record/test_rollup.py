@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from governance.record.records import Forces, split
 from lfr_kernel.cli.errors import exit_code, text_of
 from lfr_kernel.cli.rollup import rollup
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.record.reading import RecordsError
 from lfr_kernel.governance.record.statements import Calibration, Counted, SignedRecord
 
@@ -229,12 +230,20 @@ def test_a_file_takes_the_place_of_the_terminal(desk: Desk, tmp_path: Path) -> N
 
 
 def test_names_from_elsewhere_steer_no_terminal(desk: Desk) -> None:
-    titles = {"black": "\x1b[31mBlack\r"}
+    titles = Titles(ethnic_groups={"black": "\x1b[31mBlack\r"})
     desk.van.write_one(desk.records, desk.van.record(1, PUBLISHED, titles=titles, mark="\x1b]0;x\x07"))
     (desk.records / "n\x1b[2J.txt").touch()
     assert "\x1b" not in desk.call()
     (desk.records / "n\x1b[2J.json").touch()
     assert "\x1b" not in desk.refused()
+
+
+def test_a_code_that_two_packs_call_differently_has_both_titles(desk: Desk) -> None:
+    for serial, title in ((1, "No power"), (2, "A conversation"), (3, "No power")):
+        titles = Titles(powers={"none": title}, categories={"none": "Nobody"})
+        desk.van.write_one(desk.records, desk.van.record(serial, PUBLISHED, titles=titles))
+    titles = desk.json()["titles"]
+    assert (titles["powers"], titles["categories"]) == ({"none": "No power / A conversation"}, {"none": "Nobody"})
 
 
 # What it refuses

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from governance.record import samples
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.record.figures import Estimate
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Table, Tiles, text_of
 from lfr_kernel.governance.record.phrases import duration, estimate, moment, one_in, per_cent, similarity
@@ -267,7 +268,7 @@ def test_the_same_sections_are_in_a_record_and_in_a_roll_up() -> None:
 
 def test_a_roll_up_with_a_draft_in_it_is_a_draft() -> None:
     counted = samples.BUSY
-    shown = rolled_up("a", "b", counted, samples.figures(counted), titles={}, rows=(samples.DRAFT,), mark="m")
+    shown = rolled_up("a", "b", counted, samples.figures(counted), titles=Titles(), rows=(samples.DRAFT,), mark="m")
     assert (shown.warning, shown.mark) == (DRAFT, "m")
 
 
@@ -317,6 +318,6 @@ def test_times_and_lengths() -> None:
 )
 def test_there_is_a_document_of_whatever_was_counted(counted: Counted) -> None:
     figures = samples.figures(Counted(seen=12, raised=3, truth={"true": 3}))
-    for one in counted_sections(counted, figures, {}):
+    for one in counted_sections(counted, figures, Titles()):
         assert one.blocks
         assert all(line is not None for line in words(*one.blocks))

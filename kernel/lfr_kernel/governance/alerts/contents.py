@@ -20,7 +20,7 @@ NOT_RECORDED = "not-recorded"
 
 def verify_engaged(body: Engaged, handling: Handling) -> Iterator[str]:
     """Yield what is wrong with the record of an engagement."""
-    yield from _of_codes("power", body.power, handling.powers)
+    yield from _of_codes("power", body.power, handling.titles.powers)
 
 
 def verify_closed(body: Closed, handling: Handling) -> Iterator[str]:
@@ -38,7 +38,7 @@ def verify_closed(body: Closed, handling: Handling) -> Iterator[str]:
         if body.cause is not None or body.sex or body.age or body.ethnicity:
             yield "expected cause, sex, age and ethnicity of a false alert only (--truth false)"
         return
-    groups = {**handling.ethnic_groups, NOT_RECORDED: ""}
+    groups = {**handling.titles.ethnic_groups, NOT_RECORDED: ""}
     for name, given, codes in (
         ("sex", body.sex, [str(one) for one in Sex]),
         ("age", body.age, [str(one) for one in AgeBand]),

@@ -11,7 +11,20 @@ from lfr_kernel.stages.retention import CEILINGS_S
 if TYPE_CHECKING:
     from lfr_kernel.governance.ruleset import Rules
 
-__all__ = ["Handling", "handling_of"]
+__all__ = ["NAMED", "Handling", "Titles", "handling_of"]
+
+
+class Titles(Struct, frozen=True, kw_only=True):
+    """The titles that a pack gives to its codes: by list, since two lists may have one code for different things."""
+
+    categories: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    legal_bases: dict[str, str] = {}
+    powers: dict[str, str] = {}
+    ethnic_groups: dict[str, str] = {}
+
+
+NAMED = Titles.__struct_fields__
 
 
 class Handling(Struct, frozen=True, kw_only=True):
@@ -31,12 +44,8 @@ class Handling(Struct, frozen=True, kw_only=True):
     stop_false_per_face: float
     stop_min_false: int
     group_ratio: float
-    powers: dict[str, str]
-    """Title by code."""
-    ethnic_groups: dict[str, str]
-    """Likewise."""
-    titles: dict[str, str]
-    """Of categories, sources and legal bases, likewise: a record names them when the pack is not at hand any more."""
+    titles: Titles
+    """A record and a notice name them when the pack is not at hand any more."""
     mark: str
     """Text that the pack has printed on every output."""
 
@@ -57,10 +66,6 @@ def handling_of(rules: Rules) -> Handling:
         stop_false_per_face=rules.stop_false_per_face,
         stop_min_false=rules.stop_min_false,
         group_ratio=rules.group_ratio,
-        powers={one.code: one.title for one in rules.powers},
-        ethnic_groups={one.code: one.title for one in rules.ethnic_groups},
-        titles={one.code: one.title for one in rules.categories}
-        | {one.code: one.title for one in rules.sources}
-        | {one.code: one.title for one in rules.legal_bases},
+        titles=Titles(**{name: {one.code: one.title for one in getattr(rules, name)} for name in NAMED}),
         mark=rules.mark,
     )

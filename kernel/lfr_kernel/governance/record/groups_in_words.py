@@ -11,6 +11,7 @@ from lfr_kernel.governance.record.phrases import NOTHING, at_least, count, inter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lfr_kernel.governance.alerts.handling import Titles
     from lfr_kernel.governance.record.figures import Attribute, Figures, FootfallTest, GroupFigure
     from lfr_kernel.governance.record.page import Block, Cell
     from lfr_kernel.governance.record.statements import Counted
@@ -21,7 +22,7 @@ ATTRIBUTES: tuple[tuple[Attribute, str], ...] = (("ethnicity", "ethnicity"), ("s
 SMALLEST_P = 0.001
 
 
-def groups(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> Iterator[Block]:
+def groups(counted: Counted, figures: Figures, titles: Titles) -> Iterator[Block]:
     """Give the groups of each attribute, the exact tests, and what a test of this size could have seen."""
     yield Paragraph(
         text="Sex, age band and ethnicity are what a person recorded of somebody who was falsely alerted on. Software "
@@ -32,7 +33,7 @@ def groups(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> Ite
         yield Paragraph(text="There was no false alert, so there is nothing to compare.")
         return
     names: dict[Attribute, tuple[Mapping[str, str], ...]] = {
-        "ethnicity": (codes.ETHNICITY, titles),
+        "ethnicity": (codes.ETHNICITY, titles.ethnic_groups),
         "sex": (codes.SEXES,),
         "age": (codes.AGES,),
     }

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.record.page import Document, Note, Paragraph, Rows, Section
 from lfr_kernel.governance.record.phrases import clock, plural, word
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from lfr_kernel.governance.alerts.handling import Handling
     from lfr_kernel.governance.authority import Authority
@@ -53,9 +54,7 @@ def notice_of(
     authority: Authority,
     organisation: str,
     *,
-    titles: Mapping[str, str],
     handling: Handling | None,
-    mark: str = "",
     ends: dt.datetime | None = None,
     serial: int | None = None,
 ) -> Document:
@@ -64,20 +63,19 @@ def notice_of(
     Args:
         authority: that was signed, or is to be.
         organisation: whose deployment it is.
-        titles: codes of the pack's categories and legal bases, in words.
-        handling: how long what is kept; None where no pack says so yet, which the notice then says, too.
-        mark: that the pack has printed on every page.
+        handling: what the pack says; None where none is named yet, which the notice then says, too.
         ends: with its extensions; as the authority says if not given.
         serial: number of the deployment, once there is one.
     """
     until = authority.ends if ends is None else ends
+    titles = Titles() if handling is None else handling.titles
     rows = (
         ("Who", organisation),
         ("Where", authority.place),
         ("When", f"from {clock(authority.starts)} to {clock(until)}"),
         ("Why", authority.purpose),
         ("Why here", authority.place_grounds),
-        ("Legal basis", word(authority.legal_basis, titles)),
+        ("Legal basis", word(authority.legal_basis, titles.legal_bases)),
         ("Authorised by", authority.authorising_officer),
         *((("With the higher authority of", authority.higher_authority),) if authority.higher_authority else ()),
         ("Authority", authority.id if serial is None else f"{authority.id}, deployment {serial}"),
@@ -105,7 +103,7 @@ def notice_of(
     return Document(
         title=HEADING,
         subtitle=f"{organisation}: {authority.place}",
-        mark=mark,
+        mark="" if handling is None else handling.mark,
         sections=sections,
         running=f"{organisation}, authority {authority.id}",
         made=authority.starts.isoformat(),
@@ -155,9 +153,9 @@ def _span(starts: dt.datetime, ends: dt.datetime) -> str:
     return f"{clock(starts)} to {clock(ends)}"
 
 
-def _looked_for(authority: Authority, titles: Mapping[str, str]) -> Iterator[Block]:
+def _looked_for(authority: Authority, titles: Titles) -> Iterator[Block]:
     yield Paragraph(text=authority.criteria)
-    yield Rows(rows=tuple(("On the list may be", word(code, titles)) for code in authority.categories))
+    yield Rows(rows=tuple(("On the list may be", word(code, titles.categories)) for code in authority.categories))
     yield Paragraph(
         text="The list is made for this one deployment, checked by a second person, and destroyed when it ends."
     )

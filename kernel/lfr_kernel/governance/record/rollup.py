@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lfr_kernel.governance.alerts.handling import NAMED, Titles
 from lfr_kernel.governance.record.counting import add
 from lfr_kernel.governance.record.figures import Figures  # noqa: TC001  (msgspec resolves the annotations)
 from lfr_kernel.governance.record.reading import read_records
@@ -68,8 +69,8 @@ class RollUp(Struct, frozen=True, kw_only=True):
     packs: tuple[str, ...]
     marks: tuple[str, ...]
     """Texts that their packs have printed on every output."""
-    titles: dict[str, str]
-    """Codes in words, as the packs have them."""
+    titles: Titles
+    """As the packs have them; where two call a code differently, both."""
     calibrations: tuple[Calibration, ...]
     calibrated: int
     """Deployments during which somebody counted people by hand."""
@@ -104,7 +105,7 @@ def roll_up_read(organisation: Organisation, reads: Sequence[Read]) -> RollUp:
         endings=dict(Counter(one.ending or "open" for one in records)),
         packs=tuple(sorted({one.pack for one in records})),
         marks=tuple(sorted({one.mark for one in records if one.mark})),
-        titles={code: title for one in records for code, title in one.titles.items()},
+        titles=_titles([one.titles for one in records]),
         calibrations=calibrations,
         calibrated=sum(bool(one.calibrations) for one in records),
         group_ratio=ratio,
@@ -115,6 +116,16 @@ def roll_up_read(organisation: Organisation, reads: Sequence[Read]) -> RollUp:
             for one in reads
         ),
     )
+
+
+def _titles(given: Sequence[Titles]) -> Titles:
+    """Return the titles of several packs: a code that means one thing here and another there has both."""
+    found: dict[str, dict[str, dict[str, None]]] = {name: {} for name in NAMED}
+    for one in given:
+        for name, codes in found.items():
+            for code, title in getattr(one, name).items():
+                codes.setdefault(code, {})[title] = None
+    return Titles(**{name: {code: " / ".join(all_) for code, all_ in codes.items()} for name, codes in found.items()})
 
 
 def _serials(records: Iterable[Record]) -> Iterator[Serials]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from lfr_kernel.governance.alerts.handling import Titles  # noqa: TC001  (msgspec resolves the annotations)
 from lfr_kernel.governance.deployment.statements import Head  # noqa: TC001  (msgspec resolves the annotations)
 from lfr_kernel.governance.keys.signing import Envelope  # noqa: TC001
 
@@ -232,7 +233,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """Text that the pack has printed on every output; empty for most."""
     group_ratio: float
     """The ratio between groups that the pack asks about."""
-    titles: dict[str, str]
+    titles: Titles
     """Codes of the pack's categories, sources, powers and ethnic groups, in words."""
     grounds: Grounds
     stage: str

@@ -28,8 +28,9 @@ from lfr_kernel.governance.record.phrases import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from lfr_kernel.governance.alerts.handling import Titles
     from lfr_kernel.governance.record.figures import Figures, Rate
     from lfr_kernel.governance.record.page import Block, Cell, Figure
     from lfr_kernel.governance.record.statements import Counted
@@ -38,14 +39,14 @@ __all__ = ["counted_sections", "main_points"]
 
 
 def counted_sections(
-    counted: Counted, figures: Figures, titles: Mapping[str, str], *, arrests_in_operation: int | None = None
+    counted: Counted, figures: Figures, titles: Titles, *, arrests_in_operation: int | None = None
 ) -> tuple[Section, ...]:
     """Return what was counted, and what follows from it.
 
     Args:
         counted: of one deployment, or the sum of several.
         figures: of the same.
-        titles: codes of the packs' powers and ethnic groups, in words.
+        titles: of the packs.
         arrests_in_operation: all arrests, whatever they came from; None if nobody said.
     """
     return (
@@ -234,7 +235,7 @@ def _within(one: Rate) -> Figure:
     return structs.replace(rate(one), text=f"{rate(one).text} ({interval(one)})")
 
 
-def _engaged(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> Iterator[Block]:
+def _engaged(counted: Counted, figures: Figures, titles: Titles) -> Iterator[Block]:
     spread = figures.engagement_min
     if not spread.n:
         yield Paragraph(text="Nobody was engaged on an alert.")
@@ -250,7 +251,10 @@ def _engaged(counted: Counted, figures: Figures, titles: Mapping[str, str]) -> I
         )
     )
     yield tally(
-        "Powers used", ("Power", "Engagements"), counted.powers, lambda code: word(code, titles, {"none": "No power"})
+        "Powers used",
+        ("Power", "Engagements"),
+        counted.powers,
+        lambda code: word(code, titles.powers, {"none": "No power"}),
     )
     yield tally("Force used", ("Force", "Engagements"), counted.force, lambda code: word(code, codes.FORCE))
 

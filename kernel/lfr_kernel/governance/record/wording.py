@@ -14,8 +14,9 @@ from lfr_kernel.governance.record.technique import evidence, suspensions, thresh
 from lfr_kernel.governance.standing import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from lfr_kernel.governance.alerts.handling import Titles
     from lfr_kernel.governance.record.figures import Figures
     from lfr_kernel.governance.record.page import Block, Cell
     from lfr_kernel.governance.record.statements import Counted, Record, Span
@@ -83,7 +84,7 @@ def rolled_up(
     counted: Counted,
     figures: Figures,
     *,
-    titles: Mapping[str, str],
+    titles: Titles,
     rows: Sequence[Record],
     mark: str = "",
     notes: Sequence[str] = (),
@@ -96,7 +97,7 @@ def rolled_up(
         subtitle: of it, as whose deployments of which time these are.
         counted: the sum.
         figures: that follow from the sum.
-        titles: codes of the packs' powers and ethnic groups, in words.
+        titles: of the packs.
         rows: the records, in the order of their installations and serials.
         mark: to be printed on every page.
         notes: what is missing, as serials of which there is no record; said before anything else.
@@ -205,7 +206,7 @@ def _grounds(record: Record) -> Iterator[Block]:
         ("Place", one.place),
         ("Why there", one.place_grounds),
         ("Who might be listed", one.criteria),
-        ("Categories", "; ".join(word(code, record.titles) for code in one.categories)),
+        ("Categories", "; ".join(word(code, record.titles.categories) for code in one.categories)),
         ("Cameras", ", ".join(one.cameras)),
         ("Public assembly", "yes" if one.is_assembly else "no"),
         ("Authorising officer", one.authorising_officer),
@@ -265,8 +266,8 @@ def _list(record: Record) -> Iterator[Block]:
         )
     )
     for caption, heading, counts, names in (
-        ("The watchlist by category", "Category", listed.categories, record.titles),
-        ("The watchlist by source of the photograph", "Source", listed.sources, record.titles),
+        ("The watchlist by category", "Category", listed.categories, record.titles.categories),
+        ("The watchlist by source of the photograph", "Source", listed.sources, record.titles.sources),
         ("The watchlist by conviction status", "Conviction status", listed.conviction_status, codes.CONVICTION),
     ):
         if counts:
