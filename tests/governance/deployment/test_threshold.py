@@ -394,6 +394,23 @@ def test_a_run_finds_the_change_and_writes_down_when_it_has_it(site: Site) -> No
     site.expect_chain()
 
 
+def test_a_change_that_is_signed_during_a_look_is_news_at_that_or_the_next_one(site: Site) -> None:
+    governed = site.running()
+    look(governed)
+    database = governed._vault.database
+    read, reads = database.data_version, []
+
+    def reading() -> int:
+        found = read()
+        if not reads:
+            changed(site)
+        reads.append(found)
+        return found
+
+    database.data_version = reading  # type: ignore[method-assign]
+    assert any(look(governed).threshold is not None for _ in range(2))
+
+
 def test_a_proposal_alone_is_no_news(site: Site) -> None:
     governed = site.running()
     proposed(site)

@@ -188,8 +188,10 @@ class Governed:
             AuditError: the audit cannot be written: then nothing may capture.
         """
         vault, rules = self._vault, self.plan.pack.rules
-        is_changed = vault.database.data_version() != self._version
-        deployment, now = self._refreshed(), vault.clocks()
+        # Read once: what somebody commits after that is news at the next look.
+        version = vault.database.data_version()
+        is_changed = version != self._version
+        deployment, now = self._refreshed(version), vault.clocks()
         standing = stand(deployment.term, now, self._last, tolerance_s=rules.clock_tolerance_s)
         is_ending = deployment.stage is not Stage.OPEN
         warning = due_warning(deployment.term, now, deployment.warned)
@@ -251,9 +253,8 @@ class Governed:
         with contextlib.suppress(KeyFileError, RefusedError, SealError, SignatureError, BusyError):
             settle_all(self._vault, but=self._open_deployment.serial, last=self._last)
 
-    def _refreshed(self) -> Deployment:
-        """Return the deployment as the register has it now, read again if somebody else has written."""
-        version = self._vault.database.data_version()
+    def _refreshed(self, version: int) -> Deployment:
+        """Return the deployment as the register has it now, read again if somebody else has written since."""
         if version != self._version:
             self._version = version
             self.deployment = find(self._vault.database, self._open_deployment.serial)
