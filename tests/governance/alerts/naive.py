@@ -145,7 +145,10 @@ class Told:
         return not self.of("engaged") and (self.state == "engage" or (self.state == "outcome" and is_missing))
 
     def may_close(self, who: str, body: Closed, *, is_fit: bool, corrects: bool) -> bool:
-        if self.is_gone or who not in OPERATORS or not is_fit or corrects != bool(self.closings):
+        if self.is_gone or who not in OPERATORS or not is_fit:
+            return False
+        is_reopened = self.decision == "engage" and any(one.outcome is None for one in self.closings[-1:])
+        if corrects != bool(self.closings) and not (is_reopened and not corrects):
             return False
         if self.decision == "dismiss":
             return body.outcome is None

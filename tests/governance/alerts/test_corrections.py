@@ -112,3 +112,16 @@ def test_a_false_alert_less_does_not_suspend_again_what_somebody_let_out(open_du
     duty.close(alerts[3], DISMISSED_WRONG)
     assert duty.is_suspended
     assert [one["facts"]["false"] for one in duty.site.acts("alerts_suspended")] == [2, 3]
+
+
+def test_a_dismissal_that_was_closed_and_is_corrected_has_an_outcome_like_any_other(duty: Duty) -> None:
+    alert = duty.plant()
+    duty.assess(alert, Verdict.DISMISS)
+    duty.close(alert, TRUE_AFTER_ALL)
+    duty.assess(alert, Verdict.ENGAGE, is_correction=True)
+    assert duty.state(alert) is State.ENGAGE
+    duty.engage(alert)
+    duty.close(alert, RIGHT)
+    assert (duty.state(alert), duty.case(alert).corrections) == (State.OUTCOME, 1)
+    with pytest.raises(RefusedError, match="the outcome is recorded already"):
+        duty.close(alert, WRONG)

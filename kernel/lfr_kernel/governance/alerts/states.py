@@ -205,7 +205,7 @@ def _is_gone(case: Case) -> bool:
 def _close(case: Case, step: Step, body: Closed) -> Case:
     if body.corrects is not None and (case.closing is None or case.closing.entry != body.corrects):
         raise RefusedError("there is no outcome to correct: record it without --correct")
-    if body.corrects is None and case.closing is not None:
+    if body.corrects is None and case.closing is not None and not _is_reopened(case):
         raise RefusedError("the outcome is recorded already; a mistake is corrected with --correct, which keeps both")
     if case.state is State.DISMISSED:
         if body.outcome is not None:
@@ -225,6 +225,12 @@ def _close(case: Case, step: Step, body: Closed) -> Case:
     else:
         raise RefusedError(f"this alert is {_as_words(case.state)}: expected a decision on it first")
     return structs.replace(case, closing=step)
+
+
+def _is_reopened(case: Case) -> bool:
+    """Return whether a dismissal was corrected of which the truth was established: the outcome is yet to be said."""
+    body = case.closing.body if case.closing else None
+    return case.state is not State.DISMISSED and isinstance(body, Closed) and body.outcome is None
 
 
 def _state(case: Case, handling: Handling) -> State:
