@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from governance.canaries import Needles
     from lfr_kernel.governance.vault import Vault
 
-DAY_S = 86_400
 STEPS = 14
 """Count, key and rows of the pictures, and of the alerts; log; receipts. Record, begin, key, rows, log, receipt of the
 texts."""
@@ -270,6 +269,21 @@ def of_key(name: str, failure: OSError, real: Callable[..., Any]) -> Callable[..
         real(file)
 
     return zero
+
+
+def test_nothing_becomes_of_an_alert_any_more_once_it_was_counted(duty: Duty) -> None:
+    alert = duty.plant()
+    duty.site.crash(duty.governed)
+    duty.site.clocks.pass_(days=32)
+    vault = duty.site.force.open(duty.site.vault.folder)
+    Dying(vault, 7)  # once the count is in the chain, behind the three steps of the pictures
+    with pytest.raises(DeathError):
+        purge(vault)
+    vault.close()
+    assert duty.site.acts("alerts_expired")
+    assert duty.site.vault.keyring.has(duty.find(alert).bucket.keyname)
+    with pytest.raises(RefusedError, match="what became of it is counted already"):
+        duty.assess(alert, Verdict.DISMISS)
 
 
 def test_a_key_that_cannot_be_overwritten_keeps_nothing_else_alive(duty: Duty, monkeypatch: pytest.MonkeyPatch) -> None:

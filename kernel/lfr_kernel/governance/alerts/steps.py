@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from lfr_kernel.governance.alerts.contents import verify_closed, verify_engaged
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged, Looked, Pictures, Proposal, Step
 from lfr_kernel.governance.alerts.states import Case, State, advance, case_of, shown_to
-from lfr_kernel.governance.alerts.store import Kept, find, is_suspended, pictures_of, proposal_of, steps_of
+from lfr_kernel.governance.alerts.store import Kept, find, is_purging, is_suspended, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Truth, Verdict
 from lfr_kernel.governance.audit.chain import iso_of, ns_of
 from lfr_kernel.governance.deployment.register import find as find_deployment
@@ -185,6 +185,8 @@ class _Desk:
         self.case = case_of(steps_of(vault, kept), self.handling)
         self.now_ns = vault.clocks().utc_ns
         self._transaction = transaction
+        if is_purging(vault.database, kept.bucket):
+            raise RefusedError(f"alert {kept.id} has expired: what became of it is counted already, and it is going")
 
     @property
     def facts(self) -> dict[str, object]:

@@ -31,6 +31,7 @@ __all__ = [
     "deliverable",
     "expiring",
     "find",
+    "is_purging",
     "is_suspended",
     "keep",
     "listed",
@@ -46,6 +47,7 @@ STEPS = """SELECT steps.entry, entries.body FROM steps JOIN entries ON entries.n
 
 SUSPENSIONS = """SELECT act FROM entries WHERE act IN ('alerts_suspended', 'alerts_resumed')
     AND json_extract(body, '$.facts.deployment') = ? ORDER BY number DESC LIMIT 1"""
+PURGING = "SELECT 1 FROM purges WHERE kind = ? AND deployment = ? AND expires_s = ?"
 ROWS: dict[Kind, str] = {
     "alert": "SELECT 1 FROM alerts WHERE deployment = ? AND expires_s = ? LIMIT 1",
     "evidence": "SELECT 1 FROM pictures WHERE deployment = ? AND expires_s = ? LIMIT 1",
@@ -147,6 +149,11 @@ def is_suspended(database: Database, serial: int) -> bool:
     """Return whether the stop rule lets no alert of a deployment out, by what is signed in the chain."""
     rows = database.query(SUSPENSIONS, (serial,))
     return bool(rows) and rows[0][0] == "alerts_suspended"
+
+
+def is_purging(database: Database, bucket: Bucket) -> bool:
+    """Return whether what expires together was counted, and is being removed: nothing more may become of it."""
+    return bool(database.query(PURGING, (bucket.kind, bucket.deployment, bucket.expires_s)))
 
 
 def _bucket(vault: Vault, bucket: Bucket) -> Bucket:
