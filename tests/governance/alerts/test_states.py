@@ -57,9 +57,9 @@ NEXT = {
     "dismissed": "look:dismissed known:dismissed dismiss!:dismissed decide!:engage",
     "dismissed, known": "look:dismissed known!:dismissed dismiss!:dismissed decide!:engage",
     "decided": "look:engage engage:engaged gone:outcome dismiss!:dismissed decide!:engage",
-    "decided, once known": "look:engage engage:engaged gone!:outcome dismiss!:dismissed decide!:engage",
+    "decided, once known": "look:engage engage:engaged gone:outcome gone!:outcome dismiss!:dismissed decide!:engage",
     "engaged": "look:engaged engage!:engaged arrest:outcome",
-    "engaged, once known": "look:engaged engage!:engaged arrest!:outcome",
+    "engaged, once known": "look:engaged engage!:engaged arrest:outcome arrest!:outcome",
     "arrested": "look:outcome engage!:outcome arrest!:outcome",
     "gone": "look:outcome gone!:outcome engage:engaged",
 }
