@@ -16,7 +16,7 @@ from lfr_kernel.governance.authority import References, load_authority
 from lfr_kernel.governance.record import terminal
 from lfr_kernel.governance.record.notice import address_in, notice_of, sign_of
 from lfr_kernel.governance.record.poster import SIGN_FORMATS, sign_html, sign_pdf, sign_text
-from lfr_kernel.governance.record.rendering import FORMATS
+from lfr_kernel.governance.record.rendering import BINARY, FORMATS
 from lfr_kernel.governance.rules import load_pack
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def test_a_hostile_notice_comes_in_every_format(kind: str) -> None:
     assert content == FORMATS[kind](page)
     if kind == "html":
         assert "script" not in Read(content.decode()).tags
+    if kind not in BINARY:
+        assert not set(content.decode()) & {"\x1b", "\x07", "\u202e"}
 
 
 @pytest.mark.parametrize("kind", SIGN_FORMATS)
@@ -138,5 +140,5 @@ def test_only_the_address_of_a_page_becomes_a_code(contact: str, address: str) -
 def test_a_sign_as_text_says_all_of_it() -> None:
     text = sign_text(sign_of(AUTHORITY, "Example Police", mark="DRAFT: not signed"))
     assert text.startswith("DRAFT: not signed\nLIVE FACIAL RECOGNITION IN OPERATION\nExample Police\n")
-    assert "If you are not on the list, your face is forgotten at once." in text
+    assert "If there is no alert on you, your face is forgotten at once." in text
     assert "Authority EX/2030-014" in text

@@ -94,7 +94,7 @@ def notice_of(
             ),
         ),
         Section(title="Who is looked for", blocks=tuple(_looked_for(authority, titles))),
-        Section(title="If you are not on the list", blocks=tuple(_not_listed())),
+        Section(title="If there is no alert", blocks=tuple(_no_alert())),
         Section(title="If there is an alert", blocks=tuple(_alerted(handling))),
         Section(title="How long anything is kept", blocks=tuple(_kept(handling))),
         Section(title="Your rights, and where to complain", blocks=tuple(_rights(authority))),
@@ -122,7 +122,7 @@ def sign_of(authority: Authority, organisation: str, *, mark: str = "", ends: dt
         why=authority.purpose,
         points=(
             "Faces are compared with a list of people who are looked for.",
-            "If you are not on the list, your face is forgotten at once.",
+            "If there is no alert on you, your face is forgotten at once.",
             "A person decides, never the machine alone.",
             "To avoid it, or to cover your face, is no reason to stop you.",
         ),
@@ -161,11 +161,11 @@ def _looked_for(authority: Authority, titles: Titles) -> Iterator[Block]:
     )
 
 
-def _not_listed() -> Iterator[Block]:
+def _no_alert() -> Iterator[Block]:
     yield Paragraph(
-        text="Your face is compared with the list in the memory of one computer and is then overwritten: the picture, "
-        "and the numbers that were made from it. Nobody sees either of them, neither is written to a disk or sent "
-        "anywhere, and no setting changes that."
+        text="A face that is not found to be like one on the list is compared with it in the memory of one computer "
+        "and is then overwritten: the picture, and the numbers that were made from it. Nobody sees either of them, "
+        "neither is written to a disk or sent anywhere, and no setting changes that."
     )
     yield Paragraph(
         text="You need not pass the cameras. To go another way, to turn away or to cover your face is no reason for "
@@ -177,7 +177,9 @@ def _alerted(handling: Handling | None) -> Iterator[Block]:
     people = "A person compares" if handling is None or handling.assessors == 1 else "Two people compare"
     yield Paragraph(
         text=f"An alert is a proposal and no more. {people} the pictures before anybody speaks to you, and nothing is "
-        "done to anybody because of the machine alone. Whoever stops you tells you why, and where you can complain."
+        "done to anybody because of the machine alone. It can be wrong, and be on somebody who is not on the list: "
+        "then, too, people see the two pictures, and they are kept as long as is said below. Whoever stops you tells "
+        "you why, and where you can complain."
     )
     if handling is not None:
         yield Paragraph(
@@ -191,7 +193,7 @@ def _kept(handling: Handling | None) -> Iterator[Block]:
         return
     yield Rows(
         rows=(
-            ("Faces of people who are not listed", "not kept: overwritten when they have passed"),
+            ("Faces on which there was no alert", "not kept: overwritten when they have passed"),
             ("An alert", f"{_length(handling.alert_s)} at most"),
             ("The two pictures of an alert", f"{_length(handling.evidence_s)} at most"),
             ("The list of people who are looked for", "until the deployment ends"),
