@@ -13,7 +13,7 @@ from lfr_kernel.cli.paging import expect_place, put, put_document
 from lfr_kernel.governance.people.organisation import read_organisation
 from lfr_kernel.governance.record.reading import read_records
 from lfr_kernel.governance.record.rendering import FORMATS
-from lfr_kernel.governance.record.rollup import roll_up_read
+from lfr_kernel.governance.record.rollup import roll_up
 from lfr_kernel.governance.record.wording import rolled_up
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def rollup(folder: Path, root: Path, kind: str, out: Path | None) -> None:
     expect_place(kind, out)
     organisation = read_organisation(root)
     reads = read_records(folder, organisation)
-    made = roll_up_read(organisation, reads)
+    made = roll_up(organisation, reads)
     if kind == "json":
         put(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n", out)
     else:
@@ -65,4 +65,5 @@ def _document(made: RollUp, reads: Sequence[Read]) -> Document:
         rows=[one.record for one in reads],
         mark=" ".join(made.marks),
         notes=made.notes,
+        made=made.ends,
     )

@@ -190,7 +190,7 @@ def counted(alerts: Iterable[Told]) -> dict[str, Any]:
         total["disagreements"] += one.has_disagreed
         total["corrections"] += 0 if one.is_secret and not one.is_gone else len(one.corrections)
         add("states", one.state)
-        if one.decided_ns is not None:
+        if one.decided_ns is not None and one.state not in {"open", "viewed", "assessed"}:
             decision_s.append(max(0, (one.decided_ns - one.raised_ns) // SECOND_NS))
             looked_s.append(max(0.0, round(one.decider_took_ns / SECOND_NS, 1)))
         for body in one.of("engaged")[-1:]:

@@ -17,8 +17,6 @@ from lfr_kernel.governance.alerts.vocabulary import Reason, Verdict
 if TYPE_CHECKING:
     from governance.alerts.support import Duty
 
-HALF = "\N{UPPER HALF BLOCK}"
-
 
 def lines_of(duty: Duty, alert: str, *, width: int, height: int) -> list[str]:
     """Return what a window of this size is printed."""

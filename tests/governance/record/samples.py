@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from msgspec import structs
-from scipy.stats import beta, binom, binomtest
 
 from lfr_kernel.governance.alerts.handling import Titles
 from lfr_kernel.governance.deployment.statements import Head
-from lfr_kernel.governance.record.figures import Estimate, Figures, FootfallTest, GroupFigure, Rate, Spread
 from lfr_kernel.governance.record.statements import (
     Calibration,
     Counted,
@@ -23,11 +20,12 @@ from lfr_kernel.governance.record.statements import (
     Suspension,
     ThresholdSpan,
 )
+from lfr_kernel.governance.record.statistics import figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lfr_kernel.governance.record.figures import Attribute
+    from lfr_kernel.governance.record.figures import Figures
 
 HOSTILE = (
     '<script>alert(1)</script> #eval("1+1") $x$ `code` **bold** [link](https://evil.example) {{ 7*7 }} {% raw %} '
@@ -38,74 +36,9 @@ HOSTILE = (
 FORMULA = '=cmd|"/c calc"!A0'
 
 
-def rate(events: int, n: int) -> Rate:
-    if not n:
-        return Rate(events=events, n=n, value=None, low=None, high=None, upper=None)
-    low = float(beta.ppf(0.025, events, n - events + 1)) if events else 0.0
-    high = float(beta.ppf(0.975, events + 1, n - events)) if events < n else 1.0
-    upper = float(beta.ppf(0.95, events + 1, n - events)) if events < n else 1.0
-    return Rate(events=events, n=n, value=events / n, low=low, high=high, upper=upper)
-
-
-def spread(values: Sequence[float]) -> Spread:
-    if not values:
-        return Spread(n=0, median=None, p90=None)
-    ordered = sorted(values)
-    return Spread(n=len(ordered), median=ordered[len(ordered) // 2], p90=ordered[int(0.9 * (len(ordered) - 1))])
-
-
-@functools.cache
-def power(n: int, share: float, ratio: float) -> float:
-    under = share * ratio / (share * ratio + 1 - share)
-    return float(sum(binom.pmf(k, n, under) for k in range(n + 1) if binomtest(k, n, share).pvalue < 0.05))
-
-
-def groups(attribute: Attribute, tally: dict[str, int], ratio: float) -> list[GroupFigure]:
-    known = {code: events for code, events in tally.items() if code != "not-recorded"}
-    n = sum(known.values())
-    found = []
-    for code, events in known.items():
-        tests = tuple(
-            FootfallTest(
-                share=share,
-                p=float(binomtest(events, n, share).pvalue),
-                power=power(n, share, ratio),
-                smallest_ratio=next((step / 2 for step in range(3, 60) if power(n, share, step / 2) >= 0.8), None),
-            )
-            for share in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-        )
-        fits = [step / 100 for step in range(1, 100) if binomtest(events, n, step / 100).pvalue >= 0.05]
-        found.append(
-            GroupFigure(attribute=attribute, group=code, share=rate(events, n), tests=tests, unsurprising_from=fits[0])
-        )
-    return found
-
-
-def figures(counted: Counted, *, per_person: float | None = None) -> Figures:
-    """By hand and for tests only."""
-    unknown = counted.false + counted.not_established
-    decided = len(counted.decision_s)
-    tables: dict[Attribute, dict[str, int]] = {
-        "sex": counted.false_by_sex,
-        "age": counted.false_by_age,
-        "ethnicity": counted.false_by_ethnicity,
-    }
-    return Figures(
-        false_per_face=rate(counted.false, counted.seen),
-        false_per_alert=rate(counted.false, counted.raised),
-        false_per_alert_worst=rate(unknown, counted.raised),
-        false_per_face_worst=rate(unknown, counted.seen),
-        true_per_alert=rate(counted.true, counted.raised),
-        dismissed=rate(counted.states.get("dismissed", 0), decided),
-        decision_s=spread(counted.decision_s),
-        looked_s=spread(counted.looked_s),
-        engagement_min=spread(counted.engagement_min),
-        passages_per_person=None if per_person is None else Estimate(value=per_person, low=1.14, high=1.57),
-        people=None if per_person is None else Estimate(value=counted.seen / per_person, low=7_720, high=10_632),
-        groups=tuple(one for name, tally in tables.items() for one in groups(name, tally, 2)),
-        recorded={name: sum(v for k, v in tally.items() if k != "not-recorded") for name, tally in tables.items()},
-        group_ratio=2,
-    )
+def figures(counted: Counted, *, calibrations: Sequence[Calibration] = ()) -> Figures:
+    """What the product makes of it."""
+    return figures_of(counted, group_ratio=2, calibrations=calibrations)
 
 
 BUSY = Counted(
@@ -267,7 +200,7 @@ EMPTY = structs.replace(
     calibrations=(),
     suspensions=(),
     captured=RECORD.captured[:1],
-    ending="empty",
+    ending="saw nobody",
 )
 NEVER = structs.replace(
     EMPTY,

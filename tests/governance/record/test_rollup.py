@@ -148,13 +148,13 @@ def test_no_false_alert_does_not_mean_never(desk: Desk) -> None:
 
 
 def test_deployments_without_a_face_count_as_deployments(desk: Desk) -> None:
-    for serial, ending in enumerate(("abandoned", "failed", "empty", "completed"), start=1):
+    for serial, ending in enumerate(("abandoned", "failed", "saw nobody", "completed"), start=1):
         record = desk.van.record(serial, ending=ending)
         opened = None if ending == "abandoned" else record.opened
         desk.van.write_one(desk.records, msgspec.structs.replace(record, opened=opened))
     made = desk.json()
     assert made["deployments"] == 4
-    assert made["endings"] == {"abandoned": 1, "failed": 1, "empty": 1, "completed": 1}
+    assert made["endings"] == {"abandoned": 1, "failed": 1, "saw nobody": 1, "completed": 1}
     assert made["starts"] == desk.van.record(1).grounds.starts
     assert made["ends"] == desk.van.record(4).ended
     assert made["figures"]["false_per_face"]["value"] is None

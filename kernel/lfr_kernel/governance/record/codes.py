@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "AGES", "CAUSES", "CONVICTION", "ENDINGS", "ETHNICITY", "FINDINGS", "FORCE", "GROUNDS", "KNOWN", "OUTCOMES",
+    "AGES", "CAUSES", "CONVICTION", "ENDINGS", "FINDINGS", "FORCE", "GROUNDS", "KNOWN", "OUTCOMES",
     "PROOFS", "SEXES", "STAGES", "STATES", "TRUTHS", "WHYS", "lost",
 ]  # fmt: skip
 
@@ -58,18 +58,15 @@ CAUSES: Mapping[str, str] = {
     "look-alike": "Look-alike",
     "twin-or-kin": "Twin or kin",
     "list-error": "Error in the watchlist",
-    "not-recorded": NOT_RECORDED,
     "not-known": "Not known",
-    "none": "Not known",
 }
 FORCE: Mapping[str, str] = {
     "none": "No force",
     "handcuffs": "Handcuffs",
-    "compliant-handcuffs": "Handcuffs, without resistance",
     "physical": "Physical force",
     "equipment": "Equipment",
 }
-SEXES: Mapping[str, str] = {"female": "Female", "male": "Male", "not-recorded": NOT_RECORDED}
+SEXES: Mapping[str, str] = {"female": "Female", "male": "Male"}
 AGES: Mapping[str, str] = {
     "under-18": "Under 18",
     "18-24": "18 to 24",
@@ -77,9 +74,7 @@ AGES: Mapping[str, str] = {
     "35-49": "35 to 49",
     "50-64": "50 to 64",
     "65-and-over": "65 and over",
-    "not-recorded": NOT_RECORDED,
 }
-ETHNICITY: Mapping[str, str] = {"not-recorded": NOT_RECORDED}
 KNOWN: Mapping[str, str] = {
     "self-defined": "The person said so",
     "observed-in-person": "Observed in person",
@@ -106,7 +101,6 @@ ENDINGS: Mapping[str, str] = {
     "revoked": "Revoked: the authority was withdrawn",
     "abandoned": "Abandoned: it was never opened",
     "failed": "Failed: its last run broke off",
-    "empty": "Empty: it was opened, and no face passed",
     "saw nobody": "Empty: it was opened, and no face passed",
 }
 STAGES: Mapping[str, str] = {

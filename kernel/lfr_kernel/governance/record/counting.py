@@ -97,7 +97,7 @@ class _Tally:
         self._numbers["disagreements"] += case.has_disagreed and case.state not in {State.OPEN, State.VIEWED}
         if is_expired or case.state is not State.VIEWED:  # else a count would tell that one of two has assessed it
             self._numbers["corrections"] += case.corrections
-        if case.decided_ns is not None:
+        if case.decided_ns is not None and case.state not in UNDECIDED:  # a correction may have made it open again
             self._decision_s.append(max(0, (case.decided_ns - kept.raised_ns) // SECOND_NS))
             if case.decider_looked_ns is not None:
                 self._looked_s.append(max(0.0, round((case.decided_ns - case.decider_looked_ns) / SECOND_NS, 1)))

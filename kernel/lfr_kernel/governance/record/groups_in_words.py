@@ -33,7 +33,7 @@ def groups(counted: Counted, figures: Figures, titles: Titles) -> Iterator[Block
         yield Paragraph(text="There was no false alert, so there is nothing to compare.")
         return
     names: dict[Attribute, tuple[Mapping[str, str], ...]] = {
-        "ethnicity": (codes.ETHNICITY, titles.ethnic_groups),
+        "ethnicity": (titles.ethnic_groups,),
         "sex": (codes.SEXES,),
         "age": (codes.AGES,),
     }

@@ -64,8 +64,8 @@ def share(number: int, of: int) -> Figure:
 
 
 def part(number: int, of: int) -> Figure:
-    """Return a count as a part of others, with the percentage, where there are any."""
-    text = f"{number:,} of {of:,} ({per_cent(number / of)})" if of else f"{number:,} of {of:,}"
+    """Return a count as a part of others, with the percentage, where there are any and all of them were counted."""
+    text = f"{number:,} of {of:,} ({per_cent(number / of)})" if of and number <= of else f"{number:,} of {of:,}"
     return Figure(text=text, value=number, n=of)
 
 

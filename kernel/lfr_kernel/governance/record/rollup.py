@@ -14,19 +14,17 @@ from msgspec import Struct
 from lfr_kernel.governance.alerts.handling import NAMED, Titles
 from lfr_kernel.governance.record.counting import add
 from lfr_kernel.governance.record.figures import Figures  # noqa: TC001  (msgspec resolves the annotations)
-from lfr_kernel.governance.record.reading import read_records
 from lfr_kernel.governance.record.statements import Calibration, Counted, Tally  # noqa: TC001  (likewise)
 from lfr_kernel.governance.record.statistics import figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from lfr_kernel.governance.people.organisation import Organisation
     from lfr_kernel.governance.record.reading import Read
     from lfr_kernel.governance.record.statements import Record
 
-__all__ = ["RollUp", "Serials", "Source", "roll_up", "roll_up_read"]
+__all__ = ["RollUp", "Serials", "Source", "roll_up"]
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -81,12 +79,7 @@ class RollUp(Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
 
 
-def roll_up(folder: Path, organisation: Organisation) -> RollUp:
-    """Return what all records in a folder come to; arguments and errors as for `read_records`."""
-    return roll_up_read(organisation, read_records(folder, organisation))
-
-
-def roll_up_read(organisation: Organisation, reads: Sequence[Read]) -> RollUp:
+def roll_up(organisation: Organisation, reads: Sequence[Read]) -> RollUp:
     """Return what records come to that `read_records` returned, one or more."""
     records = [one.record for one in reads]
     counted = add(one.counted for one in records)

@@ -177,7 +177,7 @@ class Counted(Struct, frozen=True, kw_only=True):
     powers: Tally = field(default_factory=dict)
     searched: int = 0
     force: Tally = field(default_factory=dict)
-    """Engagements by the force used: none, compliant-handcuffs …"""
+    """Engagements by the force used: none, handcuffs …"""
     explained: int = 0
     """Engagements of which it was explained why."""
     complaint_route: int = 0

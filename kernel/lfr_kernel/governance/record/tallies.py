@@ -11,7 +11,6 @@ from lfr_kernel.governance.record.errors_in_words import causes, how_often, mean
 from lfr_kernel.governance.record.groups_in_words import groups
 from lfr_kernel.governance.record.page import Note, Paragraph, Rows, Section, Tile, Tiles
 from lfr_kernel.governance.record.phrases import (
-    NOTHING,
     count,
     estimate,
     interval,
@@ -72,14 +71,14 @@ def main_points(
         arrests_in_operation: all arrests, whatever they came from; None if nobody said.
         was_opened: whether faces could have passed: of what was never opened nothing is said to have been seen.
     """
-    alerts = f"{one_in(counted.raised / counted.seen)} passages" if counted.raised and counted.seen else ""
+    alerts = f"{one_in(counted.raised / counted.seen)} passages" if 0 < counted.raised <= counted.seen else ""
     wrong = [
         f"{_best_to_worst(best, worst)} of {what}"
         for best, worst, what in (
             (figures.false_per_face, figures.false_per_face_worst, "passages"),
             (figures.false_per_alert, figures.false_per_alert_worst, "alerts"),
         )
-        if best.value is not None
+        if best.value is not None and worst.value is not None
     ]
     arrests = "" if arrests_in_operation is None else f"of {plural(arrests_in_operation, 'arrest')} in the operation"
     tiles = Tiles(
@@ -97,12 +96,12 @@ def main_points(
 
 def _best_to_worst(best: Rate, worst: Rate) -> str:
     """Return a rate, or the two that it lies between while nobody has established of some alerts what they were."""
-    low, high = (NOTHING if one.value is None else per_cent(one.value) for one in (best, worst))
+    low, high = (per_cent(one.value or 0) for one in (best, worst))
     return low if best == worst else f"{low.removesuffix(' %')} to {high}"
 
 
 def _sentences(counted: Counted, figures: Figures) -> Iterator[str]:
-    if not counted.seen:
+    if not counted.seen and not counted.raised:
         yield "No face passed a camera, so there is nothing that a rate could be made of."
         return
     if not counted.raised:
@@ -208,7 +207,8 @@ def _alerts(counted: Counted) -> Iterator[Block]:
 def _decided(counted: Counted, figures: Figures) -> Iterator[Block]:
     decided = figures.decision_s.n
     if not decided:
-        yield Paragraph(text="Nobody decided on an alert.")
+        of = " that could be counted" if counted.unread else ""
+        yield Paragraph(text=f"Nobody decided on an alert{of}.")
         return
     yield Rows(
         rows=(
@@ -238,7 +238,8 @@ def _within(one: Rate) -> Figure:
 def _engaged(counted: Counted, figures: Figures, titles: Titles) -> Iterator[Block]:
     spread = figures.engagement_min
     if not spread.n:
-        yield Paragraph(text="Nobody was engaged on an alert.")
+        of = " that could be counted" if counted.unread else ""
+        yield Paragraph(text=f"Nobody was engaged on an alert{of}.")
         return
     yield Rows(
         rows=(
@@ -278,8 +279,14 @@ def _outcomes(counted: Counted, in_operation: int | None) -> Iterator[Block]:
     )
     if in_operation is not None and in_operation > counted.arrests_from_alerts:
         yield Paragraph(
-            text=f"{plural(in_operation - counted.arrests_from_alerts, 'arrest')} of the operation had nothing to do "
-            "with an alert, and must not be counted as a result of facial recognition."
+            text=f"Of {plural(in_operation - counted.arrests_from_alerts, 'arrest')} in the operation nobody recorded "
+            "that it came from an alert: none of those may be counted as a result of facial recognition."
+        )
+    elif in_operation is not None and in_operation < counted.arrests_from_alerts:
+        yield Note(
+            text="There cannot be fewer arrests in the operation than came from alerts: one of the two was recorded "
+            "wrongly.",
+            is_warning=True,
         )
 
 

@@ -10,7 +10,6 @@ from msgspec import Struct, structs
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, Group
-from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -70,7 +69,7 @@ def _block(block: Block) -> RenderableType:
     if isinstance(block, Paragraph):
         return Text(block.text, "dim")
     if isinstance(block, Note):
-        return Padding(Text(f"! {block.text}" if block.is_warning else block.text, "yellow" * block.is_warning), (0, 0))
+        return Text(f"! {block.text}" if block.is_warning else block.text, "yellow" * block.is_warning)
     if isinstance(block, Rows):
         return _rows([(label, text_of(cell)) for label, cell in block.rows])
     if isinstance(block, Tiles):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lfr_kernel.governance.alerts.states import UNDECIDED
 from lfr_kernel.governance.record import codes
 from lfr_kernel.governance.record.page import Column, Document, Note, Paragraph, Rows, Section, Table
 from lfr_kernel.governance.record.phrases import NOTHING, count, day, moment, part, plural, tally, times, word
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     from lfr_kernel.governance.record.page import Block, Cell
     from lfr_kernel.governance.record.statements import Counted, Record, Span
 
-__all__ = ["DRAFT", "counted_sections", "document_of", "rolled_up"]
-
-DRAFT = (
-    "DRAFT: not all of these records are final. Something of them can still change, and every number here may be "
-    "another one tomorrow."
-)
-"""Of several."""
+__all__ = ["counted_sections", "document_of", "rolled_up"]
 
 
 def document_of(record: Record, figures: Figures) -> Document:
@@ -62,18 +55,14 @@ def document_of(record: Record, figures: Figures) -> Document:
 
 def _draft(record: Record) -> str:
     """Say why a record is none yet."""
-    raised = record.counted.raised
     if record.stage != Stage.CLOSED.value:
         why = "The deployment is not closed yet."
-    elif not raised:
+    elif not record.counted.raised:
         why = "The deployment is closed, but nobody has made its record final."
     else:
-        undecided = sum(record.counted.states.get(state, 0) for state in UNDECIDED) - record.counted.expired_open
-        many = plural(raised, "alert")
         why = (
-            f"The deployment is closed, but until its {many} {'has' if raised == 1 else 'have'} expired, what was "
-            f"recorded of {'it' if raised == 1 else 'them'} may be corrected, and {max(0, undecided):,} may still be "
-            "decided on."
+            "The deployment is closed, but its record is not final: what was recorded of an alert may be corrected "
+            "until that alert has expired."
         )
     return f"DRAFT: not the final record. {why} Every number here may be another one tomorrow."
 
@@ -130,7 +119,6 @@ def rolled_up(
             Section(title="The deployments", blocks=(_deployments(rows),)),
             Section(title="How to check these figures", blocks=(Paragraph(text=_ADDED),)),
         ),
-        warning="" if all(one.is_final for one in rows) else DRAFT,
         running=title,
         made=made,
     )
