@@ -99,17 +99,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiving(
-    certificate: tuple[Path, Path] | None, *, clients: Path | None = None, receiver: Receiver | None = None
-) -> Iterator[Receiver]:
+def receiving(certificate: tuple[Path, Path] | None, *, clients: Path | None = None) -> Iterator[Receiver]:
     """Take posts in a thread.
 
     Args:
         certificate: PEM files of the server's certificate and key; None: plain HTTP.
         clients: PEM file of the authority that clients must be certified by; None: anybody may post.
-        receiver: what takes them.
     """
-    receiver = receiver or Receiver()
+    receiver = Receiver()
     server = _Server(("127.0.0.1", 0), _handler(receiver))
     receiver.port = server.server_address[1]
     if certificate is None:
