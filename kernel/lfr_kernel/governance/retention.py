@@ -32,8 +32,8 @@ SECOND_NS = 10**9
 TEXTS = "text-"
 DOCUMENTS = "SELECT serial FROM deployments WHERE document IS NOT NULL"
 BEGUN = "SELECT deployment FROM purges WHERE kind = 'text'"
-TEXTS_OF = """DELETE FROM texts WHERE entry IN (
-    SELECT number FROM entries WHERE json_extract(body, '$.facts.deployment') = ?)"""
+TEXTS_OF = """DELETE FROM texts WHERE
+    (SELECT json_extract(body, '$.facts.deployment') FROM entries WHERE number = texts.entry) = ?"""
 ALERTS = "SELECT count(*), min(expires_s), max(expires_s) FROM alerts WHERE deployment = ?"
 PICTURES = "SELECT count(*), min(expires_s), max(expires_s) FROM pictures WHERE deployment = ?"
 RECEIPTS = """SELECT body FROM entries WHERE act IN ('alerts_purged', 'pictures_purged', 'texts_purged')

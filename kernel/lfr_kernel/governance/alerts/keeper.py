@@ -98,8 +98,7 @@ class VaultKeeper:
             self._serial,
             Proposal(alert=alert, about=None if row is None else row.about),
             pictures,
-            # Each is rounded by itself, and no picture outlives its alert.
-            expires=(expires_s, min(pictures_s, expires_s)),
+            expires=(expires_s, pictures_s),
             sinks=self._sinks,
         )
 

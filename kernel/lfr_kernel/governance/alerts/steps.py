@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from lfr_kernel.governance.alerts.contents import verify_closed, verify_engaged
 from lfr_kernel.governance.alerts.statements import Assessed, Closed, Engaged, Looked, Pictures, Proposal, Step
-from lfr_kernel.governance.alerts.states import Case, State, advance, case_of, shown_to
+from lfr_kernel.governance.alerts.states import Case, State, advance, case_of, is_secret, shown_to
 from lfr_kernel.governance.alerts.store import Kept, find, is_purging, is_suspended, pictures_of, proposal_of, steps_of
 from lfr_kernel.governance.alerts.vocabulary import Truth, Verdict
 from lfr_kernel.governance.audit.chain import iso_of, ns_of
@@ -125,9 +125,9 @@ def assess(
             salt=secrets.token_hex(16),
             corrects=_own_assessment(desk) if is_correction else None,
         )
-        is_secret = desk.handling.assessors > 1 and desk.case.state in {State.OPEN, State.VIEWED}
-        desk.take("assessment_committed" if is_secret else "alert_assessed", body, names_alert=not is_secret)
-        if is_secret and desk.case.state is not State.VIEWED:
+        is_hidden = is_secret(desk.case, desk.handling)
+        desk.take("assessment_committed" if is_hidden else "alert_assessed", body, names_alert=not is_hidden)
+        if is_hidden and desk.case.state is not State.VIEWED:
             facts = desk.facts | {"state": desk.case.state, "of": [one.entry for one in desk.case.assessments]}
             vault.act(transaction, "assessments_revealed", by=vault.signer, facts=facts)
         return desk.kept

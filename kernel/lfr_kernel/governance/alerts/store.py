@@ -111,6 +111,7 @@ def keep(
     """
     alert = proposal.alert
     bucket = _bucket(vault, Bucket(kind="alert", deployment=serial, expires_s=expires[0]))
+    # Each was rounded by itself, and no picture outlives its alert.
     evidence = _bucket(vault, Bucket(kind="evidence", deployment=serial, expires_s=min(expires[1], bucket.expires_s)))
     key, picture_key = bucket.key(vault.keyring), evidence.key(vault.keyring)
     sealed = wrap(picture_key, msgspec.msgpack.encode(pictures), _purpose(alert.id))

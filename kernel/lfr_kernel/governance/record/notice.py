@@ -200,7 +200,7 @@ def _kept(handling: Handling | None) -> Iterator[Block]:
             ("The signed record, which names nobody who passed", "for good"),
         )
     )
-    yield Paragraph(text="Faces of others in the picture of an alert are made unrecognisable.")
+    yield Paragraph(text="Faces of others that are found in the picture of an alert are made unrecognisable.")
 
 
 def _rights(authority: Authority) -> Iterator[Block]:
